@@ -1,0 +1,88 @@
+//! The seam at which detectors are added: one trait, one kind of evidence.
+//!
+//! A detector looks at one metric and says how strongly the newest value speaks for a fault, in units of its own alarm
+//! line: 1.0 is the line. It also says what it expected, so that every verdict can be explained. To add one: implement
+//! [`Detector`], give it a [`DetectorId`], and name it in `Series::look`; the state version rises with it.
+
+pub mod level;
+pub mod limit;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{MetricSettings, Timestamp};
+
+/// Which detector spoke. The text form is stored with anomalies and never changes its meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DetectorId {
+    /// A value outside the profile's limits.
+    Limit,
+    /// A value, or a run of values, away from the metric's own level.
+    Level,
+}
+
+impl DetectorId {
+    /// All of them, in the order in which ties are decided.
+    pub const ALL: [Self; 2] = [Self::Limit, Self::Level];
+
+    /// The stored name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Limit => "limit",
+            Self::Level => "level",
+        }
+    }
+
+    /// Its bit in a set of detectors.
+    #[must_use]
+    pub(crate) const fn bit(self) -> u8 {
+        1 << self as u8
+    }
+}
+
+/// What a detector is given.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a> {
+    /// The value; finite.
+    pub value: f64,
+    /// When it was measured.
+    pub at: Timestamp,
+    /// What the profile says of the metric.
+    pub settings: &'a MetricSettings,
+    /// How many metrics the device has: they share the device's budget of false alerts.
+    pub metrics: usize,
+}
+
+/// What one detector makes of one value.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Who speaks.
+    pub detector: DetectorId,
+    /// In units of the alarm line: 1.0 and more is abnormal.
+    pub strength: f64,
+    /// What was expected: the level, or the limit that was crossed.
+    pub expected: f64,
+    /// One standard deviation of what is usual, in the metric's unit; 0 where the detector has no such notion.
+    pub spread: f64,
+    /// Probability of something at least this far off while all is well, as far as the detector has learned it; 1 where it
+    /// has no opinion.
+    pub tail: f64,
+}
+
+impl Evidence {
+    /// No opinion.
+    #[must_use]
+    pub fn none(detector: DetectorId, expected: f64) -> Self {
+        Self { detector, strength: 0.0, expected, spread: 0.0, tail: 1.0 }
+    }
+}
+
+/// One way of looking at one metric. Its state is its fields: small, bounded, serialisable.
+pub trait Detector {
+    /// Takes the next value and says how strongly it speaks for a fault. Called once a value, in the order of time.
+    fn observe(&mut self, input: &Input<'_>) -> Evidence;
+
+    /// Whether it has seen enough to have an opinion.
+    fn is_warm(&self) -> bool;
+}

@@ -1,0 +1,131 @@
+//! All devices of one shard: the fold over observations.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::{Device, DeviceName, METRICS_MAX, Observation, ProfileSet, Scored, TenantName};
+
+/// Most devices one engine holds; with [`METRICS_MAX`] metrics each this bounds memory and snapshots.
+pub const DEVICES_MAX: usize = 20_000;
+
+/// Why an observation was refused as a whole. Nothing was changed by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// It would give the device more metrics than a device may have.
+    #[error("the device would have more than {METRICS_MAX} metrics; split it into several devices")]
+    TooManyMetrics,
+    /// It would bring one device more than an engine may hold.
+    #[error("there are {DEVICES_MAX} devices already; use more shards")]
+    TooManyDevices,
+}
+
+/// The devices of one shard, and nothing else: no clock, no profile, no files.
+///
+/// Serialising writes devices in order of tenant and name, so that equal engines have equal bytes.
+#[derive(Debug, Clone, Default)]
+pub struct Engine {
+    tenants: HashMap<Box<str>, HashMap<Box<str>, Device>>,
+    devices: usize,
+}
+
+impl Engine {
+    /// Takes one observation and writes what it means into `out`. Returns the device, for names and explanations.
+    ///
+    /// Observations of a device must come in the order in which they are to be scored; the order between devices does
+    /// not matter.
+    ///
+    /// # Errors
+    /// [`Refused`] when a bound would be broken; the engine is unchanged then.
+    pub fn observe(
+        &mut self,
+        observation: &Observation<'_>,
+        profiles: &ProfileSet,
+        out: &mut Scored,
+    ) -> Result<&Device, Refused> {
+        let profile = profiles.of(observation.tenant);
+        let (tenant, name) = (observation.tenant.as_str(), observation.device.as_str());
+        let known = self.device(observation.tenant, observation.device);
+        match known {
+            Some(device) if !device.has_room(observation, profile) => return Err(Refused::TooManyMetrics),
+            None if observation.readings.len() > METRICS_MAX => return Err(Refused::TooManyMetrics),
+            None if self.devices >= DEVICES_MAX => return Err(Refused::TooManyDevices),
+            _ => {}
+        }
+        if known.is_none() {
+            self.tenants.entry(tenant.into()).or_default().insert(name.into(), Device::default());
+            self.devices += 1;
+        }
+        let device = self.tenants.get_mut(tenant).and_then(|devices| devices.get_mut(name));
+        // Present: found or inserted above.
+        let device = device.ok_or(Refused::TooManyDevices)?;
+        device.observe(observation, profile, profiles.fingerprint(), out);
+        Ok(device)
+    }
+
+    /// One device.
+    #[must_use]
+    pub fn device(&self, tenant: TenantName<'_>, device: DeviceName<'_>) -> Option<&Device> {
+        self.tenants.get(tenant.as_str())?.get(device.as_str())
+    }
+
+    /// How many devices there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.devices
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.devices == 0
+    }
+
+    /// Keeps the devices for which `keep(tenant, device)` holds: a child shard drops those that now live elsewhere.
+    pub fn retain(&mut self, mut keep: impl FnMut(&str, &str) -> bool) {
+        for (tenant, devices) in &mut self.tenants {
+            devices.retain(|device, _| keep(tenant, device));
+        }
+        self.tenants.retain(|_, devices| !devices.is_empty());
+        self.devices = self.tenants.values().map(HashMap::len).sum();
+    }
+
+    /// Takes over the devices of another engine: a shard that two parents were merged into. A device that both know keeps
+    /// the state of `self`.
+    pub fn absorb(&mut self, other: Self) {
+        for (tenant, devices) in other.tenants {
+            let mine = self.tenants.entry(tenant).or_default();
+            for (name, device) in devices {
+                mine.entry(name).or_insert(device);
+            }
+        }
+        self.devices = self.tenants.values().map(HashMap::len).sum();
+    }
+
+    fn in_order(&self) -> Vec<(&str, &str, &Device)> {
+        let mut all: Vec<_> = self
+            .tenants
+            .iter()
+            .flat_map(|(tenant, devices)| devices.iter().map(move |(name, device)| (&**tenant, &**name, device)))
+            .collect();
+        all.sort_unstable_by_key(|(tenant, name, _)| (*tenant, *name));
+        all
+    }
+}
+
+impl Serialize for Engine {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.in_order())
+    }
+}
+
+impl<'de> Deserialize<'de> for Engine {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut engine = Self::default();
+        for (tenant, name, device) in Vec::<(Box<str>, Box<str>, Device)>::deserialize(deserializer)? {
+            engine.tenants.entry(tenant).or_default().insert(name, device);
+        }
+        engine.devices = engine.tenants.values().map(HashMap::len).sum();
+        Ok(engine)
+    }
+}

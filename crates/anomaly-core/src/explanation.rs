@@ -1,0 +1,147 @@
+//! Why: for an abnormal row what was expected and how far off it was, for a normal one how far it is from the line.
+
+use std::fmt::Write as _;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{DetectorId, Outcome, ReadingVerdict, Series};
+
+/// What one metric adds to a verdict.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Contribution {
+    /// The metric, in the profile's spelling.
+    pub metric: String,
+    /// Its unit, where the profile names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// The value that was seen.
+    pub observed: f64,
+    /// The value that was expected, or the limit that was crossed.
+    pub expected: f64,
+    /// One standard deviation of what is usual, in the metric's unit; 0 where there is none.
+    pub spread: f64,
+    /// The detector that speaks loudest for this metric.
+    pub detector: DetectorId,
+    /// In units of the alarm line.
+    pub strength: f64,
+    /// Probability of something at least this far off while all is well.
+    pub tail: f64,
+    /// What became of the reading.
+    pub outcome: Outcome,
+    /// The same as a sentence.
+    pub sentence: String,
+}
+
+/// Why a row has the score it has: the strongest metric first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// Strength of the strongest metric, in units of the alarm line.
+    pub score: f64,
+    /// One sentence for people.
+    pub summary: String,
+    /// One entry a metric, strongest first; ties by name.
+    pub contributions: Vec<Contribution>,
+}
+
+impl Contribution {
+    pub(crate) fn of(reading: &ReadingVerdict, series: &Series) -> Self {
+        let evidence = reading.evidence;
+        let mut contribution = Self {
+            metric: series.name().to_owned(),
+            unit: series.settings().unit.as_deref().map(str::to_owned),
+            observed: reading.observed,
+            expected: evidence.expected,
+            spread: evidence.spread,
+            detector: evidence.detector,
+            strength: evidence.strength,
+            tail: evidence.tail,
+            outcome: reading.outcome,
+            sentence: String::new(),
+        };
+        contribution.sentence = contribution.describe(series.limits_stood_down());
+        contribution
+    }
+
+    fn with_unit(&self, value: f64) -> String {
+        let text = readable(value);
+        self.unit.as_ref().map_or_else(|| text.clone(), |unit| format!("{text} {unit}"))
+    }
+
+    fn describe(&self, limits_stood_down: bool) -> String {
+        let (name, seen) = (&self.metric, self.with_unit(self.observed));
+        let mut text = match self.outcome {
+            Outcome::Late => format!("{name} {seen} came after a newer reading and was not scored"),
+            Outcome::Repeated => format!("{name} {seen} repeats an instant that was scored already"),
+            Outcome::Future => format!("{name} {seen} is more than an hour ahead of its arrival and was not scored"),
+            Outcome::BadQuality => format!("{name} {seen} is marked bad by its source and was not scored"),
+            Outcome::Scored | Outcome::Warming if self.detector == DetectorId::Limit && self.strength >= 1.0 => {
+                let (side, word) =
+                    if self.observed > self.expected { ("above", "upper") } else { ("below", "lower") };
+                format!("{name} {seen} is {side} its {word} limit of {}", self.with_unit(self.expected))
+            }
+            Outcome::Warming => format!("{name} {seen} is within its limits; its usual range is still being learned"),
+            Outcome::Scored => {
+                let (usual, off) = (self.with_unit(self.expected), (self.observed - self.expected).abs());
+                let deviations = if self.spread > 0.0 { off / self.spread } else { 0.0 };
+                if self.strength >= 1.0 && deviations >= 1.0 {
+                    let side = if self.observed > self.expected { "above" } else { "below" };
+                    format!("{name} {seen} is {} standard deviations {side} its usual {usual}", readable(deviations))
+                } else if self.strength >= 1.0 {
+                    format!("the average of recent {name} readings has left its usual {usual} (now {seen})")
+                } else {
+                    let percent = (self.strength * 100.0).round();
+                    format!("{name} {seen} is near its usual {usual}, {percent} % of the way to the alarm line")
+                }
+            }
+        };
+        if limits_stood_down {
+            text.push_str("; the built-in limits do not fit this metric, set limits in the profile");
+        }
+        text
+    }
+}
+
+impl Explanation {
+    pub(crate) fn of(mut contributions: Vec<Contribution>) -> Self {
+        contributions.sort_by(|a, b| b.strength.total_cmp(&a.strength).then_with(|| a.metric.cmp(&b.metric)));
+        let score = contributions.first().map_or(0.0, |c| c.strength);
+        let mut summary = contributions.first().map_or_else(|| "nothing to score".to_owned(), |c| c.sentence.clone());
+        let others = contributions.iter().skip(1).filter(|c| c.strength >= 1.0).count();
+        if others > 0 {
+            // Writing to a String cannot fail.
+            let _ = write!(summary, "; {others} more {} abnormal", if others == 1 { "metric is" } else { "metrics are" });
+        }
+        Self { score, summary, contributions }
+    }
+}
+
+/// A number with about four significant digits, as people write it.
+fn readable(value: f64) -> String {
+    let size = value.abs();
+    if size != 0.0 && !(1e-3..1e7).contains(&size) {
+        return format!("{value:.3e}");
+    }
+    let decimals = if size >= 1_000.0 { 0 } else if size >= 100.0 { 1 } else if size >= 1.0 { 2 } else { 4 };
+    let text = format!("{value:.decimals$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::readable;
+
+    #[test]
+    fn numbers_read_as_people_write_them() {
+        for (value, text) in [
+            (95.0, "95"),
+            (0.19, "0.19"),
+            (2704.5, "2704"),
+            (123.456, "123.5"),
+            (-0.0042, "-0.0042"),
+            (1.5e-9, "1.500e-9"),
+            (0.0, "0"),
+        ] {
+            assert_eq!(readable(value), text);
+        }
+    }
+}

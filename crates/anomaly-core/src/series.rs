@@ -1,0 +1,225 @@
+//! One metric of one device: its detectors, its place in time, and the settings in force.
+
+use serde::{Deserialize, Serialize};
+
+use crate::detector::{Detector, DetectorId, Evidence, Input, level::Level, limit::Limit};
+use crate::{DeviceName, MetricSettings, Profile, Quality, Timestamp};
+
+/// A reading this much ahead of its arrival is from the future: kept and counted, not scored, one hour.
+pub const FUTURE_MAX_MS: i64 = 3_600_000;
+
+/// So many readings in a row that are late, but in order among themselves, mean that the device's clock was set back:
+/// from then on they are scored again.
+pub const LATE_RUN_ACCEPTED: u8 = 32;
+
+/// What became of a reading. Every reading has exactly one outcome; all but the refused ones are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Scored.
+    Scored,
+    /// Scored by limits; the statistical detectors are still learning.
+    Warming,
+    /// Older than the newest reading of its metric: kept and counted, not scored.
+    Late,
+    /// At the very instant of the newest reading of its metric: kept and counted, not scored twice.
+    Repeated,
+    /// More than [`FUTURE_MAX_MS`] ahead of its arrival: kept and counted, not scored, and does not move the clock.
+    Future,
+    /// The source calls the value bad: kept and counted, not scored.
+    BadQuality,
+}
+
+impl Outcome {
+    /// The stored name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Scored => "scored",
+            Self::Warming => "warming",
+            Self::Late => "late",
+            Self::Repeated => "repeated",
+            Self::Future => "future",
+            Self::BadQuality => "bad_quality",
+        }
+    }
+
+    /// Whether detectors saw the reading.
+    #[must_use]
+    pub const fn is_scored(self) -> bool {
+        matches!(self, Self::Scored | Self::Warming)
+    }
+}
+
+/// What the engine says of one reading.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ReadingVerdict {
+    /// Which series of the device it belongs to: an index for [`crate::Device::series`].
+    pub series: usize,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// The value.
+    pub observed: f64,
+    /// The strongest evidence; of strength 0 when the reading was not scored.
+    pub evidence: Evidence,
+}
+
+/// One metric of one device.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Series {
+    name: Box<str>,
+    /// Time of the newest scored reading, milliseconds; 0 before the first.
+    newest: i64,
+    /// Time of the newest late reading of the current run of late ones, milliseconds.
+    late_newest: i64,
+    late_run: u8,
+    /// Within the course of a limit breach.
+    pub(crate) breached: bool,
+    /// Readings inside the limits since the breach.
+    pub(crate) inside: u8,
+    limit: Limit,
+    level: Level,
+    #[serde(skip)]
+    settings: MetricSettings,
+    /// Fingerprint of the profiles that the settings come from; `None` until resolved.
+    #[serde(skip)]
+    settled: Option<u64>,
+}
+
+impl Series {
+    pub(crate) fn new(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            newest: 0,
+            late_newest: 0,
+            late_run: 0,
+            breached: false,
+            inside: 0,
+            limit: Limit::default(),
+            level: Level::default(),
+            settings: MetricSettings::default(),
+            settled: None,
+        }
+    }
+
+    /// The metric's name in the profile's spelling.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The settings in force since the last reading.
+    #[must_use]
+    pub fn settings(&self) -> &MetricSettings {
+        &self.settings
+    }
+
+    /// Whether built-in limits were found not to fit this metric.
+    #[must_use]
+    pub fn limits_stood_down(&self) -> bool {
+        self.settings.limits_are_default && self.limit.has_stood_down()
+    }
+
+    /// Resolves the settings again if the profiles changed.
+    pub(crate) fn settle(&mut self, profile: &Profile, fingerprint: u64, device: DeviceName<'_>) {
+        if self.settled != Some(fingerprint) {
+            self.settings = profile.settings(device, &self.name);
+            self.settled = Some(fingerprint);
+        }
+    }
+
+    /// Places a reading in time; `None` means it is to be scored.
+    fn unfit(&mut self, at: Timestamp, arrived: Timestamp, quality: Quality) -> Option<Outcome> {
+        if quality == Quality::Bad {
+            return Some(Outcome::BadQuality);
+        }
+        if at.millis() > arrived.millis() + FUTURE_MAX_MS {
+            return Some(Outcome::Future);
+        }
+        if at.millis() == self.newest {
+            return Some(Outcome::Repeated);
+        }
+        if at.millis() > self.newest {
+            self.late_run = 0;
+            return None;
+        }
+        self.late_run = if self.late_run == 0 || at.millis() > self.late_newest { self.late_run + 1 } else { 1 };
+        self.late_newest = at.millis();
+        if self.late_run < LATE_RUN_ACCEPTED {
+            return Some(Outcome::Late);
+        }
+        self.late_run = 0;
+        None
+    }
+
+    /// Takes one reading.
+    pub(crate) fn observe(
+        &mut self,
+        index: usize,
+        value: f64,
+        quality: Quality,
+        (at, arrived): (Timestamp, Timestamp),
+        metrics: usize,
+    ) -> ReadingVerdict {
+        if let Some(outcome) = self.unfit(at, arrived, quality) {
+            let evidence = Evidence::none(DetectorId::Level, value);
+            return ReadingVerdict { series: index, outcome, observed: value, evidence };
+        }
+        self.newest = at.millis();
+        let evidence = self.look(value, at, metrics);
+        let outcome = if self.level.is_warm() { Outcome::Scored } else { Outcome::Warming };
+        ReadingVerdict { series: index, outcome, observed: value, evidence }
+    }
+
+    /// Asks every detector and returns the strongest evidence; on a tie the first detector speaks.
+    fn look(&mut self, value: f64, at: Timestamp, metrics: usize) -> Evidence {
+        let input = Input { value, at, settings: &self.settings, metrics };
+        let level = self.level.observe(&input);
+        let limit = self.limit.observe(&input);
+        let mut strongest = Evidence::none(DetectorId::Level, level.expected);
+        strongest.spread = level.spread;
+        for evidence in [limit, level] {
+            if self.settings.runs(evidence.detector) && evidence.strength > strongest.strength {
+                strongest = evidence;
+            }
+        }
+        strongest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const T0: i64 = 1_700_000_000_000;
+
+    fn outcomes(times: &[(i64, i64)]) -> Vec<Outcome> {
+        let at = |offset| Timestamp::from_millis(T0 + offset).unwrap();
+        let mut series = Series::new("x");
+        times.iter().map(|(m, a)| series.observe(0, 1.0, Quality::Good, (at(*m), at(*a)), 1).outcome).collect()
+    }
+
+    #[test]
+    fn late_repeated_and_future_readings_are_told_apart_and_not_scored() {
+        use Outcome::{Future, Late, Repeated, Warming};
+        let found = outcomes(&[(0, 0), (10, 10), (5, 11), (10, 12), (FUTURE_MAX_MS + 14, 13), (20, 20)]);
+        assert_eq!(found, [Warming, Warming, Late, Repeated, Future, Warming]);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_is_believed_after_a_run_of_late_readings_in_order() {
+        let mut times = vec![(3_000_000, 0)];
+        times.extend((0..40).map(|i| (i * 1_000, i * 1_000)));
+        let found = outcomes(&times);
+        let accepted = usize::from(LATE_RUN_ACCEPTED);
+        assert!(found[1..accepted].iter().all(|o| *o == Outcome::Late));
+        assert!(found[accepted..].iter().all(|o| *o == Outcome::Warming));
+    }
+
+    #[test]
+    fn scattered_late_readings_never_move_the_clock() {
+        let mut times = vec![(3_000_000, 0)];
+        times.extend((0..200).rev().map(|i| (i * 1_000, 0)));
+        assert!(outcomes(&times)[1..].iter().all(|o| *o == Outcome::Late));
+    }
+}
