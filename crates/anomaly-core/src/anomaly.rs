@@ -60,9 +60,12 @@ impl AnomalyId {
         part(device);
         part(detector.as_str());
         part(&onset.millis().to_string());
-        sorted.iter().for_each(|metric| part(metric));
-        let digest = hash.finalize();
-        Self(digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+        for metric in sorted {
+            part(metric);
+        }
+        let mut half = [0; 16];
+        half.copy_from_slice(&hash.finalize()[..16]);
+        Self(format!("{:032x}", u128::from_be_bytes(half)))
     }
 
     /// The id as text: 32 hexadecimal digits.

@@ -8,8 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::detector::DetectorId;
 use crate::{
-    Anomaly, AnomalyId, Contribution, Explanation, METRICS_MAX, Observation, Profile, ReadingVerdict, Series, Severity,
-    Timestamp,
+    Anomaly, AnomalyId, Contribution, Explanation, Observation, Profile, ReadingVerdict, Series, Severity, Timestamp,
 };
 
 /// Rows below the line that end an episode.
@@ -114,16 +113,9 @@ impl Device {
         Timestamp::from_millis(self.since).ok()
     }
 
-    /// How many metrics this observation would add; the caller refuses it when there would be too many.
-    pub(crate) fn has_room(&self, observation: &Observation<'_>, profile: &Profile) -> bool {
-        if self.series.len() + observation.readings.len() <= METRICS_MAX {
-            return true;
-        }
-        let fresh = observation.readings.iter().filter(|reading| {
-            let name = profile.canonical(observation.device, reading.metric);
-            !self.series.iter().any(|series| series.name() == name)
-        });
-        self.series.len() + fresh.count() <= METRICS_MAX
+    /// Whether a metric of that name (in the profile's spelling) was ever seen.
+    pub(crate) fn has_series(&self, name: &str) -> bool {
+        self.series.iter().any(|series| series.name() == name)
     }
 
     fn index(&mut self, observation: &Observation<'_>, reading: usize, profile: &Profile) -> usize {
@@ -234,6 +226,8 @@ impl Device {
     /// Explains one row: why it is abnormal, or how far it is from the line.
     #[must_use]
     pub fn explain(&self, readings: &[ReadingVerdict]) -> Explanation {
-        Explanation::of(readings.iter().map(|reading| Contribution::of(reading, &self.series[reading.series])).collect())
+        Explanation::of(
+            readings.iter().map(|reading| Contribution::of(reading, &self.series[reading.series])).collect(),
+        )
     }
 }

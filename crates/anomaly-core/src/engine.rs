@@ -1,6 +1,6 @@
 //! All devices of one shard: the fold over observations.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -45,14 +45,8 @@ impl Engine {
     ) -> Result<&Device, Refused> {
         let profile = profiles.of(observation.tenant);
         let (tenant, name) = (observation.tenant.as_str(), observation.device.as_str());
-        let known = self.device(observation.tenant, observation.device);
-        match known {
-            Some(device) if !device.has_room(observation, profile) => return Err(Refused::TooManyMetrics),
-            None if observation.readings.len() > METRICS_MAX => return Err(Refused::TooManyMetrics),
-            None if self.devices >= DEVICES_MAX => return Err(Refused::TooManyDevices),
-            _ => {}
-        }
-        if known.is_none() {
+        self.admits(std::slice::from_ref(observation), profiles)?;
+        if self.device(observation.tenant, observation.device).is_none() {
             self.tenants.entry(tenant.into()).or_default().insert(name.into(), Device::default());
             self.devices += 1;
         }
@@ -61,6 +55,37 @@ impl Engine {
         let device = device.ok_or(Refused::TooManyDevices)?;
         device.observe(observation, profile, profiles.fingerprint(), out);
         Ok(device)
+    }
+
+    /// Whether all of these observations, one after the other, would keep within the bounds. Changes nothing.
+    ///
+    /// # Errors
+    /// [`Refused`] names the bound that would be broken.
+    pub fn admits(&self, observations: &[Observation<'_>], profiles: &ProfileSet) -> Result<(), Refused> {
+        let mut new_devices = BTreeSet::new();
+        let mut new_metrics = BTreeMap::<_, BTreeSet<&str>>::new();
+        for observation in observations {
+            let device = self.device(observation.tenant, observation.device);
+            let known = device.map_or(0, |device| device.all_series().len());
+            if known + observation.readings.len() <= METRICS_MAX && observations.len() == 1 && device.is_some() {
+                return Ok(());
+            }
+            let profile = profiles.of(observation.tenant);
+            let fresh = new_metrics.entry((observation.tenant, observation.device)).or_default();
+            for reading in observation.readings {
+                let name = profile.canonical(observation.device, reading.metric);
+                if !device.is_some_and(|device| device.has_series(name)) {
+                    fresh.insert(name);
+                }
+            }
+            if known + fresh.len() > METRICS_MAX {
+                return Err(Refused::TooManyMetrics);
+            }
+            if device.is_none() {
+                new_devices.insert((observation.tenant, observation.device));
+            }
+        }
+        if self.devices + new_devices.len() > DEVICES_MAX { Err(Refused::TooManyDevices) } else { Ok(()) }
     }
 
     /// One device.

@@ -75,8 +75,7 @@ impl Contribution {
             Outcome::Future => format!("{name} {seen} is more than an hour ahead of its arrival and was not scored"),
             Outcome::BadQuality => format!("{name} {seen} is marked bad by its source and was not scored"),
             Outcome::Scored | Outcome::Warming if self.detector == DetectorId::Limit && self.strength >= 1.0 => {
-                let (side, word) =
-                    if self.observed > self.expected { ("above", "upper") } else { ("below", "lower") };
+                let (side, word) = if self.observed > self.expected { ("above", "upper") } else { ("below", "lower") };
                 format!("{name} {seen} is {side} its {word} limit of {}", self.with_unit(self.expected))
             }
             Outcome::Warming => format!("{name} {seen} is within its limits; its usual range is still being learned"),
@@ -109,7 +108,8 @@ impl Explanation {
         let others = contributions.iter().skip(1).filter(|c| c.strength >= 1.0).count();
         if others > 0 {
             // Writing to a String cannot fail.
-            let _ = write!(summary, "; {others} more {} abnormal", if others == 1 { "metric is" } else { "metrics are" });
+            let _ =
+                write!(summary, "; {others} more {} abnormal", if others == 1 { "metric is" } else { "metrics are" });
         }
         Self { score, summary, contributions }
     }
@@ -121,7 +121,15 @@ fn readable(value: f64) -> String {
     if size != 0.0 && !(1e-3..1e7).contains(&size) {
         return format!("{value:.3e}");
     }
-    let decimals = if size >= 1_000.0 { 0 } else if size >= 100.0 { 1 } else if size >= 1.0 { 2 } else { 4 };
+    let decimals = if size >= 1_000.0 {
+        0
+    } else if size >= 100.0 {
+        1
+    } else if size >= 1.0 {
+        2
+    } else {
+        4
+    };
     let text = format!("{value:.decimals$}");
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }

@@ -171,19 +171,18 @@ impl Series {
         ReadingVerdict { series: index, outcome, observed: value, evidence }
     }
 
-    /// Asks every detector and returns the strongest evidence; on a tie the first detector speaks.
+    /// Asks every detector and returns the strongest evidence. A crossed limit speaks first, because that is what people
+    /// understand at once; it is as strong as the strongest.
     fn look(&mut self, value: f64, at: Timestamp, metrics: usize) -> Evidence {
         let input = Input { value, at, settings: &self.settings, metrics };
         let level = self.level.observe(&input);
         let limit = self.limit.observe(&input);
-        let mut strongest = Evidence::none(DetectorId::Level, level.expected);
-        strongest.spread = level.spread;
-        for evidence in [limit, level] {
-            if self.settings.runs(evidence.detector) && evidence.strength > strongest.strength {
-                strongest = evidence;
-            }
+        let settings = &self.settings;
+        let level_strength = if settings.runs(DetectorId::Level) { level.strength } else { 0.0 };
+        if settings.runs(DetectorId::Limit) && limit.strength >= 1.0 {
+            return Evidence { strength: limit.strength.max(level_strength), ..limit };
         }
-        strongest
+        Evidence { strength: level_strength, ..level }
     }
 }
 

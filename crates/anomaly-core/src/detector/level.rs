@@ -103,8 +103,8 @@ impl Detector for Level {
         let deviation = ((value - expected) / spread).clamp(-CLIP, CLIP);
         // The device's budget of false alerts is shared by its metrics; a Gaussian tail turns a factor of k in
         // probability into 2 ln k in the square of the line.
-        let share =
-            2.0 * libm::log(input.metrics.max(1) as f64 * crate::profile::SENSITIVITY_DEFAULT / input.settings.sensitivity);
+        let share = 2.0
+            * libm::log(input.metrics.max(1) as f64 * crate::profile::SENSITIVITY_DEFAULT / input.settings.sensitivity);
 
         let seen = f64::from(self.seen);
         let (mut strength, mut line_of_strongest) = (0.0, LINES[0]);
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
     use crate::{MetricSettings, Timestamp};
 
-    /// Noise with a standard deviation of one, from a fixed seed (SplitMix64 and the sum of twelve uniform numbers).
+    /// Noise with a standard deviation of one, from a fixed seed (`SplitMix64` and the sum of twelve uniform numbers).
     fn noise(seed: u64) -> impl Iterator<Item = f64> {
         let mut state = seed;
         std::iter::repeat_with(move || {

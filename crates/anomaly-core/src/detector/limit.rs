@@ -49,7 +49,13 @@ impl Detector for Limit {
             _ => line.abs(),
         };
         let beyond = (input.value - line).abs() / span.max(f64::MIN_POSITIVE);
-        Evidence { detector: DetectorId::Limit, strength: 1.0 + beyond.min(9.0), expected: line, spread: 0.0, tail: 0.0 }
+        Evidence {
+            detector: DetectorId::Limit,
+            strength: 1.0 + beyond.min(9.0),
+            expected: line,
+            spread: 0.0,
+            tail: 0.0,
+        }
     }
 
     fn is_warm(&self) -> bool {
