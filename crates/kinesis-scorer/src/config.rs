@@ -1,0 +1,214 @@
+//! Settings of the scorer, from one lookup function, every mistake reported at once.
+
+use std::fmt;
+
+use anomaly_core::TenantName;
+
+/// Where metrics go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetricsSink {
+    /// As log lines in the embedded metric format: no call.
+    Emf,
+    /// With `PutMetricData`: one call a batch, for accounts that do not extract metrics from logs.
+    CloudWatch,
+}
+
+/// Settings. Every field names the variable it comes from, its default, and who would change it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// `MILLRACE_ENVIRONMENT`: value of the metrics' dimension `Environment`. Default `dev`; set by the template.
+    pub environment: String,
+    /// `MILLRACE_TENANT`: the one tenant that this stream belongs to; a topic or payload naming another is quarantined.
+    /// Default: none, the stream is shared and topics name the tenant.
+    pub stream_tenant: Option<String>,
+    /// `MILLRACE_DEFAULT_TENANT`: tenant of messages whose topic names none. Default `default`.
+    pub default_tenant: String,
+    /// `MILLRACE_METRICS`: `emf` or `cloudwatch`. Default `emf`.
+    pub metrics: MetricsSink,
+    /// `MILLRACE_TTL_DAYS`: how long anomalies and states stay in the table, 1 to 3650. Default 90.
+    pub ttl_days: u32,
+    /// `MILLRACE_PROFILE_REFRESH_SECONDS`: how often the tenants' profiles are looked at, 1 to 86400. Default 300; smaller
+    /// values cost one call to S3 each.
+    pub profile_refresh_seconds: u32,
+    /// `MILLRACE_SNAPSHOT_SECONDS`: stream time between snapshots, 1 to 86400. Default 300; larger values make cold starts
+    /// slower.
+    pub snapshot_seconds: u32,
+    /// `MILLRACE_RESERVE_MS`: with less than this left of the invocation, no further record is scored, 100 to 600000. The
+    /// rest of the batch comes again. Default 10000.
+    pub reserve_ms: u32,
+    /// Where state is kept.
+    pub stores: Stores,
+}
+
+/// Where state is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stores {
+    /// AWS.
+    Aws {
+        /// `MILLRACE_BUCKET`: the lake. Required.
+        bucket: String,
+        /// `MILLRACE_RESULTS_TABLE`: anomalies and states. Required.
+        results_table: String,
+        /// `MILLRACE_CHECKPOINTS_TABLE`: checkpoints. Required.
+        checkpoints_table: String,
+        /// `MILLRACE_S3_PATH_STYLE`: `true` puts the bucket into the path, as emulators want it. Default `false`.
+        s3_path_style: bool,
+    },
+    /// One machine.
+    Folder {
+        /// `MILLRACE_DIR`: folder of the database and the lake. Chosen in place of AWS when it is set, in builds that have
+        /// the embedded stores.
+        dir: String,
+    },
+}
+
+/// Everything that is wrong with the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError(pub Vec<String>);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "invalid configuration: {}", self.0.join("; "))
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// Collects values and mistakes.
+struct Reader<L> {
+    lookup: L,
+    mistakes: Vec<String>,
+}
+
+impl<L: Fn(&str) -> Option<String>> Reader<L> {
+    fn optional(&self, name: &str) -> Option<String> {
+        (self.lookup)(name).filter(|value| !value.is_empty())
+    }
+
+    fn required(&mut self, name: &str) -> String {
+        self.optional(name).unwrap_or_else(|| {
+            self.mistakes.push(format!("{name} is not set"));
+            String::new()
+        })
+    }
+
+    fn number(&mut self, name: &str, min: u32, max: u32, default: u32) -> u32 {
+        let Some(text) = self.optional(name) else { return default };
+        match text.parse() {
+            Ok(number) if (min..=max).contains(&number) => number,
+            _ => {
+                self.mistakes.push(format!("{name} must be {min} to {max}, got `{}`", text.escape_debug()));
+                default
+            }
+        }
+    }
+
+    fn one_of<T: Copy>(&mut self, name: &str, choices: &[(&str, T)], default: T) -> T {
+        let Some(text) = self.optional(name) else { return default };
+        if let Some((_, value)) = choices.iter().find(|(choice, _)| *choice == text) {
+            return *value;
+        }
+        let names: Vec<String> = choices.iter().map(|(choice, _)| format!("`{choice}`")).collect();
+        self.mistakes.push(format!("{name} must be {}, got `{}`", names.join(" or "), text.escape_debug()));
+        default
+    }
+
+    fn tenant(&mut self, name: &str) -> Option<String> {
+        let text = self.optional(name)?;
+        if let Err(error) = TenantName::new(&text) {
+            self.mistakes.push(format!("{name}: {error}"));
+        }
+        Some(text)
+    }
+}
+
+impl Config {
+    /// Reads the settings through `lookup`, which answers a variable's value.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every mistake, not only the first.
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut read = Reader { lookup, mistakes: Vec::new() };
+        let folder = if cfg!(feature = "embedded") { read.optional("MILLRACE_DIR") } else { None };
+        let stores = match folder {
+            Some(dir) => Stores::Folder { dir },
+            None => Stores::Aws {
+                bucket: read.required("MILLRACE_BUCKET"),
+                results_table: read.required("MILLRACE_RESULTS_TABLE"),
+                checkpoints_table: read.required("MILLRACE_CHECKPOINTS_TABLE"),
+                s3_path_style: read.one_of("MILLRACE_S3_PATH_STYLE", &[("true", true), ("false", false)], false),
+            },
+        };
+        let sinks = [("emf", MetricsSink::Emf), ("cloudwatch", MetricsSink::CloudWatch)];
+        let config = Self {
+            environment: read.optional("MILLRACE_ENVIRONMENT").unwrap_or_else(|| "dev".to_owned()),
+            stream_tenant: read.tenant("MILLRACE_TENANT"),
+            default_tenant: read.tenant("MILLRACE_DEFAULT_TENANT").unwrap_or_else(|| "default".to_owned()),
+            metrics: read.one_of("MILLRACE_METRICS", &sinks, MetricsSink::Emf),
+            ttl_days: read.number("MILLRACE_TTL_DAYS", 1, 3_650, 90),
+            profile_refresh_seconds: read.number("MILLRACE_PROFILE_REFRESH_SECONDS", 1, 86_400, 300),
+            snapshot_seconds: read.number("MILLRACE_SNAPSHOT_SECONDS", 1, 86_400, 300),
+            reserve_ms: read.number("MILLRACE_RESERVE_MS", 100, 600_000, 10_000),
+            stores,
+        };
+        if read.mistakes.is_empty() { Ok(config) } else { Err(ConfigError(read.mistakes)) }
+    }
+
+    /// The defaults, for one machine.
+    #[must_use]
+    pub fn local(dir: &str) -> Self {
+        Self {
+            environment: "local".to_owned(),
+            stream_tenant: None,
+            default_tenant: "default".to_owned(),
+            metrics: MetricsSink::Emf,
+            ttl_days: 90,
+            profile_refresh_seconds: 300,
+            snapshot_seconds: 300,
+            reserve_ms: 10_000,
+            stores: Stores::Folder { dir: dir.to_owned() },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        Config::from_lookup(|name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
+    }
+
+    const REQUIRED: [(&str, &str); 3] =
+        [("MILLRACE_BUCKET", "lake"), ("MILLRACE_RESULTS_TABLE", "r"), ("MILLRACE_CHECKPOINTS_TABLE", "c")];
+
+    #[test]
+    fn the_required_settings_are_enough() {
+        let config = read(&REQUIRED).unwrap();
+        assert_eq!(config.ttl_days, 90);
+        assert_eq!(config.environment, "dev");
+        assert!(matches!(config.stores, Stores::Aws { s3_path_style: false, .. }));
+    }
+
+    #[test]
+    fn every_mistake_is_reported_at_once_with_limit_and_value() {
+        let error = read(&[
+            ("MILLRACE_TTL_DAYS", "0"),
+            ("MILLRACE_METRICS", "statsd"),
+            ("MILLRACE_TENANT", "a/b"),
+            ("MILLRACE_BUCKET", ""),
+        ])
+        .unwrap_err()
+        .to_string();
+        for part in [
+            "MILLRACE_BUCKET is not set",
+            "MILLRACE_RESULTS_TABLE is not set",
+            "MILLRACE_CHECKPOINTS_TABLE is not set",
+            "MILLRACE_TTL_DAYS must be 1 to 3650, got `0`",
+            "MILLRACE_METRICS must be `emf` or `cloudwatch`, got `statsd`",
+            "MILLRACE_TENANT: tenant name `a/b`",
+        ] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+}

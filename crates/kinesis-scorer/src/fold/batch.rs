@@ -1,0 +1,205 @@
+//! What a batch leaves behind: lines and rows for the lake, anomalies, changed states, counts.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use anomaly_core::{Anomaly, Device, DeviceStatus, Observation, Scored, Timestamp};
+use platform::model::{AnomalyRecord, ShardId, StateRecord};
+use telemetry::bronze::{BronzeWriter, LakeError};
+use telemetry::payload::RawForm;
+use telemetry::poison::Poison;
+use telemetry::quarantine::{QuarantineRecord, QuarantineWriter};
+use telemetry::sequence::SequenceNumber;
+use telemetry::silver::{SilverRow, SilverWriter};
+
+use super::{Findings, RawRecord};
+
+/// Seconds of a day.
+const DAY_SECONDS: i64 = 86_400;
+
+/// Everything scored since the batch began.
+#[derive(Debug)]
+pub struct Batch {
+    /// Last record taken.
+    pub last_seq: Option<SequenceNumber>,
+    /// Newest arrival among them.
+    pub newest: Timestamp,
+    /// Readings taken in, whatever became of them.
+    pub readings: u64,
+    /// Readings that were late, repeated, from the future, or marked bad.
+    pub unscored: u64,
+    /// Messages refused.
+    pub quarantined: u64,
+    bronze: BronzeWriter,
+    silver: SilverWriter,
+    quarantine: QuarantineWriter,
+    found: Vec<Found>,
+    /// Newest change of each device, by tenant and device.
+    changed: BTreeMap<(String, String), Changed>,
+}
+
+/// An anomaly and the record it was found in.
+#[derive(Debug)]
+struct Found {
+    anomaly: Anomaly,
+    seq: SequenceNumber,
+    arrived: Timestamp,
+}
+
+#[derive(Debug)]
+struct Changed {
+    status: DeviceStatus,
+    since: Timestamp,
+    score: f64,
+    seq: SequenceNumber,
+    arrived: Timestamp,
+}
+
+/// The objects of a batch.
+#[derive(Debug)]
+pub struct Objects {
+    /// Every record, raw.
+    pub bronze: Vec<u8>,
+    /// Every reading, scored; `None` without readings.
+    pub silver: Option<Vec<u8>>,
+    /// Every refused message; `None` without any.
+    pub quarantine: Option<Vec<u8>>,
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self {
+            last_seq: None,
+            newest: Timestamp::MIN,
+            readings: 0,
+            unscored: 0,
+            quarantined: 0,
+            bronze: BronzeWriter::default(),
+            silver: SilverWriter::default(),
+            quarantine: QuarantineWriter::default(),
+            found: Vec::new(),
+            changed: BTreeMap::new(),
+        }
+    }
+}
+
+impl Batch {
+    /// Keeps the record itself. One whose envelope is broken has no bytes of its own; quarantine holds what came.
+    pub fn keep_raw(&mut self, record: &RawRecord<'_>, form: RawForm) {
+        self.last_seq = Some(record.seq);
+        self.newest = self.newest.max(record.arrived);
+        if let Ok(bytes) = record.data {
+            self.bronze.push(&record.seq, record.arrived, record.partition_key, bytes, form == RawForm::Json);
+        }
+    }
+
+    /// How many anomalies were found.
+    #[must_use]
+    pub fn found(&self) -> usize {
+        self.found.len()
+    }
+
+    /// The batch's objects. The writers are empty afterwards.
+    ///
+    /// # Errors
+    /// [`LakeError`] when a record breaks a bound of the stored format.
+    pub fn finish(&mut self) -> Result<Objects, LakeError> {
+        let silver = if self.silver.is_empty() { None } else { Some(self.silver.finish()?) };
+        let quarantine = if self.quarantine.is_empty() { None } else { Some(self.quarantine.finish()?) };
+        Ok(Objects { bronze: self.bronze.finish()?, silver, quarantine })
+    }
+
+    /// The anomalies as they are stored.
+    #[must_use]
+    pub fn anomalies(&self, shard: &ShardId, profiles: &str, ttl_days: u32) -> Vec<AnomalyRecord> {
+        let record = |found: &Found| AnomalyRecord {
+            anomaly: found.anomaly.clone(),
+            detected_at: found.arrived,
+            seq: found.seq,
+            shard: shard.to_string(),
+            profiles: profiles.to_owned(),
+            expires_at: expiry(found.arrived, ttl_days),
+        };
+        self.found.iter().map(record).collect()
+    }
+
+    /// The newest state of each device whose state changed.
+    #[must_use]
+    pub fn states(&self, ttl_days: u32) -> Vec<StateRecord> {
+        let record = |((tenant, device), changed): (&(String, String), &Changed)| StateRecord {
+            tenant: tenant.clone(),
+            device: device.clone(),
+            status: changed.status,
+            since: changed.since,
+            score: changed.score,
+            seq: changed.seq,
+            expires_at: expiry(changed.arrived, ttl_days),
+        };
+        self.changed.iter().map(record).collect()
+    }
+}
+
+/// When a store may forget what arrived at `arrived`: a function of the data, so that every writer writes the same.
+fn expiry(arrived: Timestamp, ttl_days: u32) -> i64 {
+    arrived.millis().div_euclid(1_000) + i64::from(ttl_days) * DAY_SECONDS
+}
+
+impl Findings for Batch {
+    fn observed(
+        &mut self,
+        of: &RawRecord<'_>,
+        sub: u32,
+        observation: &Observation<'_>,
+        scored: &Scored,
+        device: &Device,
+    ) {
+        let (tenant, name) = (observation.tenant.as_str(), observation.device.as_str());
+        let alert = scored.alert_strength() as f32;
+        for (reading, verdict) in observation.readings.iter().zip(&scored.readings) {
+            self.readings += 1;
+            self.unscored += u64::from(!verdict.outcome.is_scored());
+            self.silver.push(&SilverRow {
+                tenant,
+                device: name,
+                metric: device.series(verdict.series).name(),
+                at: observation.at,
+                value: verdict.observed,
+                score: verdict.evidence.strength as f32,
+                alert,
+                expected: verdict.evidence.expected,
+                outcome: verdict.outcome,
+                quality: reading.quality,
+                seq: of.seq,
+                sub,
+                arrived: of.arrived,
+            });
+        }
+        if let Some(anomaly) = &scored.alert {
+            self.found.push(Found { anomaly: (**anomaly).clone(), seq: of.seq, arrived: of.arrived });
+        }
+        if scored.changed {
+            let changed = Changed {
+                status: scored.status,
+                since: device.since().unwrap_or(observation.at),
+                score: scored.score,
+                seq: of.seq,
+                arrived: of.arrived,
+            };
+            self.changed.insert((tenant.to_owned(), name.to_owned()), changed);
+        }
+    }
+
+    fn refused(&mut self, of: &RawRecord<'_>, sub: u32, poison: &Poison, data: &[u8]) {
+        self.quarantined += 1;
+        let record = QuarantineRecord {
+            seq: of.seq,
+            arrived: of.arrived,
+            partition_key: Cow::Borrowed(of.partition_key),
+            sub,
+            reason: Cow::Borrowed(poison.reason().as_str()),
+            detail: Cow::Borrowed(poison.detail()),
+            data: Cow::Borrowed(data),
+        };
+        self.quarantine.push(&record, false);
+    }
+}

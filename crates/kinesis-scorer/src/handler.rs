@@ -1,0 +1,355 @@
+//! A batch from event bytes to the response.
+//!
+//! A fault of the network or a store never skips a record: the batch, or what is left of it, is reported as failed from the
+//! first record that is not committed, and comes again. Poison is not a fault; it costs only itself.
+
+use std::collections::VecDeque;
+use std::error::Error;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anomaly_core::{ProfileSet, Timestamp};
+use platform::metrics::{BatchMetrics, EmitMetrics};
+use platform::model::{Checkpoint, CheckpointChange, Segment, ShardId, SnapshotRef};
+use platform::ports::{ScorerWorld, StoreError, StoreErrorKind};
+use telemetry::kinesis::{BatchResponse, EventError, KinesisEvent, KinesisRecord};
+use telemetry::sequence::SequenceNumber;
+
+use crate::Config;
+use crate::commit::{self, Committed};
+use crate::fold::{Batch, Fold, RawRecord, Tenancy};
+use crate::layout::{self, Layer};
+use crate::profiles::Profiles;
+use crate::restore::{Warm, restore};
+
+/// How often a batch starts over because somebody else had committed.
+const ATTEMPTS_MAX: u32 = 4;
+/// Shards whose state one process keeps warm; the one unused longest goes first.
+const WARM_SHARDS_MAX: usize = 16;
+/// The deadline is looked at once in so many records.
+const DEADLINE_STRIDE: usize = 64;
+
+/// When a batch is handled, and how much time is left for it.
+pub struct Invocation<'i> {
+    /// Now.
+    pub now: Timestamp,
+    /// Time left until the invocation is ended from outside.
+    pub remaining: &'i (dyn Fn() -> Duration + Sync),
+    /// Identity of the request, for logs.
+    pub request_id: &'i str,
+}
+
+/// The scorer: a world to keep things in, a place for metrics, and what one process remembers.
+#[derive(Debug)]
+pub struct Scorer<W, M> {
+    world: W,
+    metrics: M,
+    config: Config,
+    tenancy: Tenancy,
+    /// Warm shards, the one used last at the end. Taken out while a batch is handled, so that a batch that fails or is
+    /// dropped half-way leaves nothing behind that could be wrong.
+    memory: Mutex<VecDeque<(ShardId, Warm)>>,
+    profiles: tokio::sync::Mutex<Option<Profiles>>,
+}
+
+/// Why a try at a batch did not end in a commit.
+enum Failed {
+    /// Somebody else committed.
+    Moved,
+    /// A store failed.
+    Store(StoreError),
+}
+
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// What is known of a try while it runs.
+#[derive(Debug, Default)]
+struct Progress {
+    /// First record that is not known to be committed.
+    first_open: Option<SequenceNumber>,
+    metrics: BatchMetrics,
+}
+
+impl<W: ScorerWorld, M: EmitMetrics + Sync> Scorer<W, M> {
+    /// A scorer that remembers nothing yet.
+    pub fn new(world: W, metrics: M, config: Config) -> Self {
+        let tenancy = Tenancy::new(config.stream_tenant.as_deref(), &config.default_tenant);
+        Self { world, metrics, config, tenancy, memory: Mutex::default(), profiles: tokio::sync::Mutex::default() }
+    }
+
+    /// The stores.
+    pub fn world(&self) -> &W {
+        &self.world
+    }
+
+    /// Handles one event.
+    ///
+    /// # Errors
+    /// [`EventError`] only when the event itself cannot be read, so that no record can be named: then the whole batch comes
+    /// again. Every other fault is in the response.
+    pub async fn handle(&self, event: &[u8], invocation: &Invocation<'_>) -> Result<BatchResponse, EventError> {
+        let event = KinesisEvent::parse(event)?;
+        let Some(source) = event.source()? else { return Ok(BatchResponse::success()) };
+        let shard = ShardId {
+            region: source.region.to_owned(),
+            stream: source.stream.to_owned(),
+            shard: source.shard.to_owned(),
+        };
+        let mut progress = Progress { first_open: event.records.first().map(|r| r.sequence), ..Progress::default() };
+        for attempt in 1..=ATTEMPTS_MAX {
+            match self.attempt(&shard, &event.records, invocation, &mut progress).await {
+                Ok(None) => return Ok(BatchResponse::success()),
+                Ok(Some(open)) => return Ok(BatchResponse::again_from(open)),
+                Err(Failed::Moved) => {
+                    progress.metrics.conflicts += 1;
+                    tracing::info!(%shard, attempt, request_id = invocation.request_id, "somebody else committed, starting over");
+                }
+                Err(Failed::Store(error)) => {
+                    let error: &dyn Error = &error;
+                    tracing::error!(%shard, request_id = invocation.request_id, error, "batch not committed, it will come again");
+                    break;
+                }
+            }
+        }
+        Ok(progress.first_open.map_or_else(BatchResponse::success, BatchResponse::again_from))
+    }
+
+    /// One try at a batch. `Some(seq)`: committed up to the record before `seq`, the rest did not fit into the time.
+    async fn attempt(
+        &self,
+        shard: &ShardId,
+        records: &[KinesisRecord<'_>],
+        invocation: &Invocation<'_>,
+        progress: &mut Progress,
+    ) -> Result<Option<SequenceNumber>, Failed> {
+        progress.metrics = BatchMetrics { conflicts: progress.metrics.conflicts, ..BatchMetrics::default() };
+        let mut warm = if let Some(warm) = self.take(shard) {
+            warm
+        } else {
+            let (warm, calls) = restore(&self.world, shard, &self.tenancy).await?;
+            progress.metrics.calls += calls;
+            warm
+        };
+        let last = warm.checkpoint.as_ref().map(|checkpoint| checkpoint.last_seq);
+        let fresh: Vec<&KinesisRecord<'_>> =
+            records.iter().filter(|record| last.is_none_or(|last| record.sequence > last)).collect();
+        progress.first_open = fresh.first().map(|record| record.sequence);
+        if fresh.is_empty() {
+            self.keep(shard, warm);
+            return Ok(None);
+        }
+        let snapshot_near = commit::snapshot_is_due(
+            warm.checkpoint.as_ref(),
+            0,
+            fresh.last().map_or(0, |record| record.arrived.millis()),
+            self.config.snapshot_seconds,
+        );
+        let (profiles, fingerprint) = self.profiles_in_force(&warm, invocation.now, snapshot_near, progress).await?;
+
+        let (mut batch, open) = self.score(&mut warm, &fresh, &profiles, invocation);
+        let Some(last_seq) = batch.last_seq else {
+            self.keep(shard, warm);
+            return Ok(open);
+        };
+        let next = self.store(shard, &warm, &mut batch, last_seq, &fingerprint, progress).await?;
+
+        let expected = warm.checkpoint.as_ref().map(|checkpoint| checkpoint.version);
+        let change = CheckpointChange { shard, next: &next, expected };
+        let anomalies = batch.anomalies(shard, &fingerprint, self.config.ttl_days);
+        let states = batch.states(self.config.ttl_days);
+        let (committed, calls) = commit::commit(&self.world, change, &anomalies, &states).await?;
+        progress.metrics.calls += calls;
+        if committed == Committed::Moved {
+            return Err(Failed::Moved);
+        }
+        warm.checkpoint = Some(next);
+        warm.profiles = Some(fingerprint);
+        self.keep(shard, warm);
+        self.report(&batch, invocation, progress).await;
+        progress.first_open = open;
+        Ok(open)
+    }
+
+    /// Scores records in order until they or the time run out. Pure but for the clock that it is handed.
+    fn score(
+        &self,
+        warm: &mut Warm,
+        records: &[&KinesisRecord<'_>],
+        profiles: &ProfileSet,
+        invocation: &Invocation<'_>,
+    ) -> (Batch, Option<SequenceNumber>) {
+        let reserve = Duration::from_millis(u64::from(self.config.reserve_ms));
+        let (mut fold, mut batch, mut bytes) = (Fold::default(), Batch::default(), Vec::new());
+        for (index, record) in records.iter().enumerate() {
+            if index % DEADLINE_STRIDE == 0 && (invocation.remaining)() < reserve {
+                tracing::warn!(scored = index, of = records.len(), "time is running out, committing what is scored");
+                return (batch, Some(record.sequence));
+            }
+            let decoded = record.payload_bytes(&mut bytes);
+            let raw = RawRecord {
+                seq: record.sequence,
+                arrived: record.arrived,
+                partition_key: &record.partition_key,
+                data: decoded.as_ref().map(|()| bytes.as_slice()).map_err(|poison| (poison, record.data.as_bytes())),
+            };
+            let form = fold.take(&mut warm.state, &raw, profiles, &self.tenancy, &mut batch);
+            batch.keep_raw(&raw, form);
+        }
+        (batch, None)
+    }
+
+    /// Writes the batch's objects, all at once, and says what the checkpoint becomes.
+    async fn store(
+        &self,
+        shard: &ShardId,
+        warm: &Warm,
+        batch: &mut Batch,
+        last_seq: SequenceNumber,
+        fingerprint: &str,
+        progress: &mut Progress,
+    ) -> Result<Checkpoint, StoreError> {
+        let before = warm.checkpoint.as_ref();
+        let version = before.map_or(1, |checkpoint| checkpoint.version + 1);
+        let stream_time = before.map_or(batch.newest, |checkpoint| checkpoint.stream_time.max(batch.newest));
+        let objects = batch.finish().map_err(unencodable)?;
+        let span = (before.map(|checkpoint| checkpoint.last_seq), last_seq);
+        let layer = |layer: Layer, bytes: Option<Vec<u8>>| async move {
+            let Some(bytes) = bytes else { return Ok((None, 0)) };
+            let name = |suffix: &str| layout::batch_key(layer, shard, span, stream_time, suffix);
+            let (object, calls) = commit::put(&self.world, version, &bytes, name).await?;
+            Ok::<_, StoreError>((Some(object), calls))
+        };
+        let due = commit::snapshot_is_due(before, batch.readings, stream_time.millis(), self.config.snapshot_seconds);
+        let snapshot = async {
+            if !due {
+                return Ok((None, 0));
+            }
+            let bytes = warm.state.to_snapshot(last_seq, stream_time, fingerprint).map_err(unencodable)?;
+            let name = |suffix: &str| layout::snapshot_key(shard, last_seq, suffix);
+            let (object, calls) = commit::put(&self.world, version, &bytes, name).await?;
+            Ok((Some(SnapshotRef { object, at: stream_time }), calls))
+        };
+        let ((bronze, a), (_, b), (_, c), (snapshot, d)) = tokio::try_join!(
+            layer(Layer::Bronze, Some(objects.bronze)),
+            layer(Layer::Silver, objects.silver),
+            layer(Layer::Quarantine, objects.quarantine),
+            snapshot
+        )?;
+        progress.metrics.calls += a + b + c + d;
+        let (snapshot, segments) = match (snapshot, bronze) {
+            (None, Some(object)) => {
+                let readings = u32::try_from(batch.readings).unwrap_or(u32::MAX);
+                let segment = Segment { object, last_seq, readings, profiles: fingerprint.to_owned() };
+                let segments = before.map_or(&[][..], |checkpoint| &checkpoint.segments);
+                (before.and_then(|checkpoint| checkpoint.snapshot.clone()), [segments, &[segment]].concat())
+            }
+            (snapshot, _) => (snapshot, Vec::new()),
+        };
+        Ok(Checkpoint { version, last_seq, stream_time, snapshot, segments })
+    }
+
+    /// The profiles to score with. They are looked at anew when that is due, but not in a batch that writes a snapshot, so
+    /// that no batch has more calls than it needs.
+    async fn profiles_in_force(
+        &self,
+        warm: &Warm,
+        now: Timestamp,
+        snapshot_near: bool,
+        progress: &mut Progress,
+    ) -> Result<(Arc<ProfileSet>, String), StoreError> {
+        let mut slot = self.profiles.lock().await;
+        let profiles = match &mut *slot {
+            Some(profiles) => profiles,
+            none => none.insert(match &warm.profiles {
+                Some(fingerprint) => Profiles::resume(&self.world, fingerprint).await?,
+                None => Profiles::default(),
+            }),
+        };
+        let never = profiles.never_looked();
+        if never || (!snapshot_near && profiles.is_due(now, self.config.profile_refresh_seconds)) {
+            match profiles.refresh(&self.world, now).await {
+                Ok(calls) => progress.metrics.calls += calls,
+                Err(error) if never => return Err(error),
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn Error, "profiles not looked at, those in force stay");
+                }
+            }
+        }
+        Ok((profiles.set(), profiles.fingerprint().to_owned()))
+    }
+
+    async fn report(&self, batch: &Batch, invocation: &Invocation<'_>, progress: &mut Progress) {
+        let metrics = &mut progress.metrics;
+        metrics.readings = batch.readings;
+        metrics.anomalies = batch.found() as u64;
+        metrics.quarantined = batch.quarantined;
+        metrics.unscored = batch.unscored;
+        metrics.lag_ms = u64::try_from(invocation.now.millis() - batch.newest.millis()).unwrap_or(0);
+        self.metrics.emit(metrics, &self.config.environment, invocation.now).await;
+        tracing::info!(
+            request_id = invocation.request_id,
+            readings = metrics.readings,
+            anomalies = metrics.anomalies,
+            quarantined = metrics.quarantined,
+            calls = metrics.calls,
+            lag_ms = metrics.lag_ms,
+            "batch committed"
+        );
+    }
+
+    /// Writes a snapshot of every warm shard that has segments to replay, so that the next process starts quickly. Called
+    /// when the process is told to end; what does not get done costs a replay and nothing else.
+    pub async fn shut_down(&self) {
+        let warm = std::mem::take(&mut *self.memory.lock().unwrap_or_else(PoisonError::into_inner));
+        for (shard, warm) in warm {
+            if let Err(error) = self.put_snapshot(&shard, &warm).await {
+                tracing::warn!(%shard, error = &error as &dyn Error, "no snapshot at shutdown, the next start replays");
+            }
+        }
+    }
+
+    async fn put_snapshot(&self, shard: &ShardId, warm: &Warm) -> Result<(), StoreError> {
+        let Some(before) = warm.checkpoint.as_ref().filter(|checkpoint| !checkpoint.segments.is_empty()) else {
+            return Ok(());
+        };
+        let profiles = warm.profiles.as_deref().unwrap_or_default();
+        let bytes = warm.state.to_snapshot(before.last_seq, before.stream_time, profiles).map_err(unencodable)?;
+        let version = before.version + 1;
+        let name = |suffix: &str| layout::snapshot_key(shard, before.last_seq, suffix);
+        let (object, _) = commit::put(&self.world, version, &bytes, name).await?;
+        let snapshot = Some(SnapshotRef { object, at: before.stream_time });
+        let next = Checkpoint { version, snapshot, segments: Vec::new(), ..before.clone() };
+        let change = CheckpointChange { shard, next: &next, expected: Some(before.version) };
+        commit::commit(&self.world, change, &[], &[]).await.map(|_| ())
+    }
+
+    fn take(&self, shard: &ShardId) -> Option<Warm> {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = memory.iter().position(|(known, _)| known == shard)?;
+        memory.remove(index).map(|(_, warm)| warm)
+    }
+
+    fn keep(&self, shard: &ShardId, warm: Warm) {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.retain(|(known, _)| known != shard);
+        memory.push_back((shard.clone(), warm));
+        while memory.len() > WARM_SHARDS_MAX {
+            memory.pop_front();
+        }
+    }
+}
+
+/// What was scored cannot be written in its stored form: a bound of the format is broken.
+fn unencodable(error: impl Error + Send + Sync + 'static) -> StoreError {
+    StoreError {
+        kind: StoreErrorKind::Permanent,
+        verb: "encode",
+        target: "batch".to_owned(),
+        remedy: error.to_string(),
+        source: Some(Box::new(error)),
+    }
+}

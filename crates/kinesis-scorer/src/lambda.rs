@@ -1,0 +1,162 @@
+//! The handler behind the Lambda runtime: logs, connections, shutdown.
+
+use std::error::Error as StdError;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use platform::clock;
+use platform::metrics::EmitMetrics;
+use platform::ports::ScorerWorld;
+use serde_json::value::RawValue;
+use telemetry::kinesis::BatchResponse;
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::handler::{Invocation, Scorer};
+
+pub use lambda_runtime::Error;
+
+/// Logs as lines of JSON on standard error, so that standard output is for metrics alone. `MILLRACE_LOG` sets the level:
+/// `error`, `warn`, `info` (default), `debug`, `trace`, `off`.
+pub fn init_logs() {
+    #[expect(clippy::disallowed_methods, reason = "logs must be there before the configuration is read and refused")]
+    let wanted = std::env::var("MILLRACE_LOG").ok();
+    let level = wanted.as_deref().map_or(Ok(LevelFilter::INFO), str::parse);
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_writer(std::io::stderr)
+        .with_max_level(*level.as_ref().unwrap_or(&LevelFilter::INFO))
+        .init();
+    if level.is_err() {
+        tracing::warn!(value = wanted, "MILLRACE_LOG must be error, warn, info, debug, trace or off; using info");
+    }
+}
+
+/// Logs what ends the process before it could serve.
+pub fn log_fatal(error: &(impl StdError + 'static)) {
+    let error: &(dyn StdError + 'static) = error;
+    tracing::error!(error, "the function cannot start");
+}
+
+/// Connects to AWS during init, where the processor runs at full speed whatever the memory setting is.
+///
+/// # Errors
+/// When the configuration names no AWS stores.
+#[cfg(feature = "aws")]
+pub async fn connect(config: &crate::Config) -> Result<(platform::aws::Aws, aws_metrics::Metrics), Error> {
+    use crate::config::{MetricsSink, Stores};
+    use platform::aws::{Aws, AwsSettings, CloudWatchMetrics};
+
+    let Stores::Aws { bucket, results_table, checkpoints_table, s3_path_style } = &config.stores else {
+        return Err("the configuration names a folder, not AWS".into());
+    };
+    let sdk = platform::aws::load_config().await;
+    let settings = AwsSettings {
+        bucket: bucket.clone(),
+        results_table: results_table.clone(),
+        checkpoints_table: checkpoints_table.clone(),
+        s3_path_style: *s3_path_style,
+    };
+    let world = Aws::from_config(&sdk, settings);
+    world.warm_up().await;
+    let metrics = match config.metrics {
+        MetricsSink::Emf => aws_metrics::Metrics::Emf(platform::metrics::EmfStdout),
+        MetricsSink::CloudWatch => aws_metrics::Metrics::CloudWatch(CloudWatchMetrics::from_config(&sdk)),
+    };
+    Ok((world, metrics))
+}
+
+#[cfg(feature = "aws")]
+mod aws_metrics {
+    use anomaly_core::Timestamp;
+    use platform::aws::CloudWatchMetrics;
+    use platform::metrics::{BatchMetrics, EmfStdout, EmitMetrics};
+
+    /// Where the configuration sends metrics.
+    #[derive(Debug)]
+    pub enum Metrics {
+        /// Log lines.
+        Emf(EmfStdout),
+        /// Calls.
+        CloudWatch(CloudWatchMetrics),
+    }
+
+    impl EmitMetrics for Metrics {
+        async fn emit(&self, metrics: &BatchMetrics, environment: &str, at: Timestamp) {
+            match self {
+                Self::Emf(sink) => sink.emit(metrics, environment, at).await,
+                Self::CloudWatch(sink) => sink.emit(metrics, environment, at).await,
+            }
+        }
+    }
+}
+
+/// Serves invocations until the process is ended.
+///
+/// # Errors
+/// When the runtime API cannot be reached.
+pub async fn serve<W, M>(scorer: Scorer<W, M>) -> Result<(), Error>
+where
+    W: ScorerWorld + 'static,
+    M: EmitMetrics + Send + Sync + 'static,
+{
+    let scorer = Arc::new(scorer);
+    end_gracefully(Arc::clone(&scorer)).await;
+    lambda_runtime::run(service_fn(|event: LambdaEvent<Box<RawValue>>| respond(Arc::clone(&scorer), event))).await
+}
+
+async fn respond<W, M>(
+    scorer: Arc<Scorer<W, M>>,
+    event: LambdaEvent<Box<RawValue>>,
+) -> Result<BatchResponse, Diagnostic>
+where
+    W: ScorerWorld,
+    M: EmitMetrics + Sync,
+{
+    let deadline_ms = i64::try_from(event.context.deadline).unwrap_or(i64::MAX);
+    let remaining = || {
+        let left = deadline_ms.saturating_sub(clock::now().millis());
+        Duration::from_millis(u64::try_from(left).unwrap_or(0))
+    };
+    let invocation = Invocation { now: clock::now(), remaining: &remaining, request_id: &event.context.request_id };
+    scorer.handle(event.payload.get().as_bytes(), &invocation).await.map_err(|error| {
+        let message = error.to_string();
+        let error: &dyn StdError = &error;
+        tracing::error!(request_id = event.context.request_id, error, "the event cannot be read");
+        Diagnostic { error_type: "EventError".to_owned(), error_message: message }
+    })
+}
+
+/// Writes snapshots when the process is told to end.
+///
+/// Lambda sends SIGTERM only to functions with an extension (AWS Lambda Developer Guide, "Understanding the execution
+/// environment lifecycle"), so one that wants no events is registered. Where the runtime API has no extensions the function
+/// works all the same; its next start replays.
+async fn end_gracefully<W, M>(scorer: Arc<Scorer<W, M>>)
+where
+    W: ScorerWorld + 'static,
+    M: EmitMetrics + Send + Sync + 'static,
+{
+    let registered =
+        lambda_extension::Extension::new().with_events(&[]).with_extension_name("_millrace-shutdown").register().await;
+    match registered {
+        Ok(extension) => drop(tokio::spawn(async move {
+            if let Err(error) = extension.run().await {
+                tracing::debug!(error = &*error as &dyn StdError, "the extension ended");
+            }
+        })),
+        Err(error) => tracing::info!(error = &*error as &dyn StdError, "no extension, so no word before the end"),
+    }
+    let terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
+    match terminated {
+        Ok(mut terminated) => drop(tokio::spawn(async move {
+            if terminated.recv().await.is_some() {
+                scorer.shut_down().await;
+                std::process::exit(0);
+            }
+        })),
+        Err(error) => tracing::warn!(error = &error as &dyn StdError, "SIGTERM cannot be waited for"),
+    }
+}

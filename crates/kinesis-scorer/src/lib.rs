@@ -1,0 +1,30 @@
+//! The scorer: a Kinesis batch in, scored and committed exactly once.
+//!
+//! The event source mapping delivers a shard's records in order and at least once, in batches that a retry may cut
+//! differently; an invocation that timed out may still be writing while its successor runs. Everything here is built so
+//! that none of this shows: state is the fold of what was committed, objects are never overwritten, and one conditional
+//! transaction a batch decides what exists. The protocol is described in `docs/ARCHITECTURE.md` and decided in
+//! `docs/adr/0001-state-is-the-fold-of-what-was-committed.md`.
+//!
+//! - [`config`]: settings, checked as a whole.
+//! - [`state`] and [`fold`]: pure. Records in, state and findings out.
+//! - [`restore`]: state from the checkpoint: snapshot, then replay; or from the parents of a shard.
+//! - [`commit`]: objects first, then the one transaction.
+//! - [`handler`]: a batch from event bytes to the response.
+//! - `lambda` (feature `lambda`): the handler behind the Lambda runtime.
+//!
+//! What it does not do: tell people (that is `alert-fanout`), or read the clock.
+
+pub mod commit;
+pub mod config;
+pub mod fold;
+pub mod handler;
+#[cfg(feature = "lambda")]
+pub mod lambda;
+mod layout;
+pub mod profiles;
+pub mod restore;
+pub mod state;
+
+pub use config::Config;
+pub use handler::{Invocation, Scorer};

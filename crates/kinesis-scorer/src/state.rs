@@ -1,0 +1,136 @@
+//! All that a shard remembers between batches, and how it is divided when a shard is.
+
+use std::collections::BTreeMap;
+
+use anomaly_core::{Engine, Timestamp};
+use md5::{Digest as _, Md5};
+use serde::{Deserialize, Serialize};
+use telemetry::sequence::SequenceNumber;
+use telemetry::snapshot::{self, Header, SnapshotError};
+use telemetry::sparkplug::Births;
+
+/// Version of a serialised [`ShardState`]. Raised whenever the engine's version, the aliases or the routes change.
+pub const STATE_VERSION: u16 = 1;
+const _: () =
+    assert!(anomaly_core::STATE_VERSION == 1, "the engine's state changed: raise the shard's version with it");
+
+/// Largest snapshot that is decoded, in bytes before compression.
+pub const SNAPSHOT_BYTES_MAX: usize = 1 << 30;
+
+/// What a shard remembers: its devices' detectors, the names its Sparkplug nodes announced, and under which partition keys
+/// its devices send.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct ShardState {
+    /// Detectors of every device.
+    pub engine: Engine,
+    /// Aliases of Sparkplug metrics.
+    pub births: Births,
+    routes: Routes,
+}
+
+/// Partition keys of the devices whose partition key is not their name, by tenant and device.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Routes(BTreeMap<String, BTreeMap<String, String>>);
+
+impl Routes {
+    fn get(&self, tenant: &str, device: &str) -> Option<&str> {
+        self.0.get(tenant)?.get(device).map(String::as_str)
+    }
+
+    /// Remembers under which partition key a device sends: that decides where it lives after a split.
+    pub(crate) fn note(&mut self, tenant: &str, device: &str, partition_key: &str) {
+        // Nearly always the key is the device and nothing is kept: no search on the way there.
+        if partition_key == device && self.0.is_empty() {
+            return;
+        }
+        if self.get(tenant, device).unwrap_or(device) == partition_key {
+            return;
+        }
+        let devices = self.0.entry(tenant.to_owned()).or_default();
+        if partition_key == device {
+            devices.remove(device);
+        } else {
+            devices.insert(device.to_owned(), partition_key.to_owned());
+        }
+        if devices.is_empty() {
+            self.0.remove(tenant);
+        }
+    }
+}
+
+/// Hash key of a partition key: its MD5 as a 128-bit number (Amazon Kinesis API reference, `PutRecord`).
+#[must_use]
+pub fn hash_key(partition_key: &str) -> u128 {
+    u128::from_be_bytes(Md5::digest(partition_key).into())
+}
+
+impl ShardState {
+    /// Its parts, for the fold: decoding changes the births while the engine takes what was decoded.
+    pub(crate) fn parts(&mut self) -> (&mut Engine, &mut Births, &mut Routes) {
+        (&mut self.engine, &mut self.births, &mut self.routes)
+    }
+
+    /// Takes over what another shard remembers. What both know stays as it is here.
+    pub fn absorb(&mut self, other: Self) {
+        self.engine.absorb(other.engine);
+        self.births.absorb(other.births);
+        for (tenant, devices) in other.routes.0 {
+            let mine = self.routes.0.entry(tenant).or_default();
+            for (device, key) in devices {
+                mine.entry(device).or_insert(key);
+            }
+        }
+    }
+
+    /// Drops the devices whose partition key hashes outside of `range` (both ends included).
+    ///
+    /// Sparkplug aliases stay: one node announces for many devices, and they are small and bounded.
+    pub fn keep_range(&mut self, range: (u128, u128)) {
+        let Self { engine, routes, .. } = self;
+        let within = |key: &str| (range.0..=range.1).contains(&hash_key(key));
+        engine.retain(|tenant, device| within(routes.get(tenant, device).unwrap_or(device)));
+        for devices in routes.0.values_mut() {
+            devices.retain(|_, key| within(key));
+        }
+        routes.0.retain(|_, devices| !devices.is_empty());
+    }
+
+    /// Encodes a snapshot. Equal states give equal bytes.
+    ///
+    /// # Errors
+    /// [`SnapshotError`] when the state is larger than a snapshot may be.
+    pub fn to_snapshot(&self, last: SequenceNumber, at: Timestamp, profiles: &str) -> Result<Vec<u8>, SnapshotError> {
+        let header = Header { last_seq: Some(last), at, profiles: profiles.to_owned() };
+        snapshot::encode(&header, STATE_VERSION, self)
+    }
+
+    /// Decodes a snapshot.
+    ///
+    /// # Errors
+    /// [`SnapshotError`] for anything that is not a whole snapshot of this version.
+    pub fn from_snapshot(bytes: &[u8]) -> Result<(Header, Self), SnapshotError> {
+        snapshot::decode(bytes, STATE_VERSION, SNAPSHOT_BYTES_MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_key_is_the_md5_as_kinesis_computes_it() {
+        // RFC 1321, appendix A.5: MD5("abc").
+        assert_eq!(hash_key("abc"), 0x9001_5098_3cd2_4fb0_d696_3f7d_28e1_7f72);
+    }
+
+    #[test]
+    fn only_partition_keys_that_differ_from_the_device_are_kept() {
+        let mut routes = Routes::default();
+        routes.note("t", "d", "d");
+        assert_eq!(routes, Routes::default());
+        routes.note("t", "d", "line-1");
+        assert_eq!(routes.get("t", "d"), Some("line-1"));
+        routes.note("t", "d", "d");
+        assert_eq!(routes, Routes::default());
+    }
+}

@@ -1,0 +1,139 @@
+//! Split and merge: devices keep their state wherever they live next.
+
+use std::collections::BTreeMap;
+
+use kinesis_scorer::fold::Tenancy;
+use kinesis_scorer::restore::restore;
+use kinesis_scorer::state::{ShardState, hash_key};
+use platform::model::ShardInfo;
+use platform::sim::{Fault, SimWorld};
+
+use super::outcome::bytes_of;
+use super::workload::{DEVICES, Record, STREAM, block_on, deliver, deliver_all, mixed, resume, scorer, shard};
+
+const PARENT: &str = "shardId-000000000000";
+const LEFT: &str = "shardId-000000000001";
+const RIGHT: &str = "shardId-000000000002";
+const MERGED: &str = "shardId-000000000003";
+/// Between the hash keys of the workload's devices, so that both children get some.
+fn middle() -> u128 {
+    let mut keys = DEVICES.map(hash_key);
+    keys.sort_unstable();
+    keys[DEVICES.len() / 2]
+}
+
+fn info(name: &str, parents: &[&str], hash_range: (u128, u128)) -> ShardInfo {
+    ShardInfo {
+        shard: name.into(),
+        parent: parents.first().map(|name| (*name).to_owned()),
+        adjacent_parent: parents.get(1).map(|name| (*name).to_owned()),
+        hash_range,
+    }
+}
+
+fn topology() -> Vec<ShardInfo> {
+    let all = (0, u128::MAX);
+    vec![
+        info(PARENT, &[], all),
+        info(LEFT, &[PARENT], (0, middle())),
+        info(RIGHT, &[PARENT], (middle() + 1, u128::MAX)),
+        info(MERGED, &[LEFT, RIGHT], all),
+    ]
+}
+
+/// Records to the shards that they would be put to: parent, then its children, then the shard the children merge into.
+fn phases(records: &[Record]) -> Vec<(&'static str, Vec<Record>)> {
+    let third = records.len() / 3;
+    let of = |range: std::ops::Range<usize>, left: bool| {
+        let lives = |record: &&Record| (hash_key(&record.key) <= middle()) == left;
+        records[range].iter().filter(lives).cloned().collect::<Vec<_>>()
+    };
+    vec![
+        (PARENT, records[..third].to_vec()),
+        (LEFT, of(third..2 * third, true)),
+        (RIGHT, of(third..2 * third, false)),
+        (MERGED, records[2 * third..].to_vec()),
+    ]
+}
+
+fn state(world: &SimWorld, name: &str) -> ShardState {
+    let (warm, _) = block_on(restore(world, &shard(name), &Tenancy::new(None, "default"))).unwrap();
+    warm.state
+}
+
+async fn survive(world: &SimWorld, name: &str, records: &[Record]) {
+    let mut process = scorer(world);
+    let mut next = 0;
+    for _ in 0..100 {
+        if next >= records.len() {
+            return;
+        }
+        let batch = &records[next..(next + 20).min(records.len())];
+        tokio::select! {
+            biased;
+            response = deliver(&process, name, batch) => next += resume(batch, &response),
+            () = world.crashed() => process = scorer(world),
+        }
+    }
+    panic!("stuck at record {next} of {name}");
+}
+
+#[test]
+fn after_split_and_merge_every_device_is_where_an_undivided_shard_would_be() {
+    let records = mixed(150, 3);
+    let whole = SimWorld::new();
+    block_on(deliver_all(&scorer(&whole), PARENT, &records, 40));
+
+    let divided = SimWorld::new();
+    divided.define_shards(STREAM, &topology());
+    for (name, records) in phases(&records) {
+        assert!(!records.is_empty(), "{name} has nothing to do");
+        block_on(deliver_all(&scorer(&divided), name, &records, 20));
+    }
+    assert_eq!(bytes_of(&state(&divided, MERGED)), bytes_of(&state(&whole, PARENT)));
+    let ids = |world: &SimWorld| -> BTreeMap<String, String> {
+        let pair =
+            |r: &platform::model::AnomalyRecord| (r.anomaly.id.to_string(), r.anomaly.explanation.summary.clone());
+        world.anomalies().iter().map(pair).collect()
+    };
+    assert_eq!(ids(&divided), ids(&whole));
+    assert!(!ids(&whole).is_empty());
+}
+
+#[test]
+fn a_crash_at_any_call_while_children_adopt_their_parent_changes_nothing() {
+    let records = mixed(150, 5);
+    let run = |fault: Option<(usize, Fault)>| {
+        let world = SimWorld::new();
+        world.define_shards(STREAM, &topology());
+        if let Some((index, fault)) = fault {
+            world.on_call(index, fault);
+        }
+        for (name, records) in phases(&records) {
+            block_on(survive(&world, name, &records));
+        }
+        world
+    };
+    let calm = run(None);
+    let expected = (bytes_of(&state(&calm.copy(), MERGED)), calm.anomalies(), calm.states());
+    for index in 0..calm.calls().len() {
+        for fault in [Fault::CrashBefore, Fault::CrashAfter, Fault::UnavailableButLands] {
+            let world = run(Some((index, fault)));
+            world.clear_faults();
+            let found = (bytes_of(&state(&world.copy(), MERGED)), world.anomalies(), world.states());
+            assert_eq!(found, expected, "{fault:?} at call {index}");
+        }
+    }
+}
+
+#[test]
+fn a_child_whose_parent_never_had_a_record_looks_further_back() {
+    let records = mixed(60, 9);
+    let world = SimWorld::new();
+    world.define_shards(STREAM, &topology());
+    block_on(deliver_all(&scorer(&world), PARENT, &records[..40], 40));
+    block_on(deliver_all(&scorer(&world), MERGED, &records[40..], 20));
+    let whole = SimWorld::new();
+    block_on(deliver_all(&scorer(&whole), PARENT, &records, 60));
+    assert_eq!(bytes_of(&state(&world, MERGED)), bytes_of(&state(&whole, PARENT)));
+}

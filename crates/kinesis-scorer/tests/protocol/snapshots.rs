@@ -1,0 +1,105 @@
+//! Snapshots: written in time, read back whole, refused when they are not.
+
+use platform::sim::{Fault, SimWorld, When};
+
+use super::outcome::{Outcome, bytes_of};
+use super::workload::{SHARD, block_on, deliver, deliver_all, mixed, resume, scorer, sequence, shard};
+use kinesis_scorer::commit::SEGMENTS_MAX;
+use kinesis_scorer::state::ShardState;
+
+#[test]
+fn replay_never_grows_past_its_bound() {
+    let records = mixed(2 * SEGMENTS_MAX + 20, 6);
+    let mut records_in_one_minute = records.clone();
+    for record in &mut records_in_one_minute {
+        record.arrived = records[0].arrived;
+    }
+    let world = SimWorld::new();
+    block_on(async {
+        let process = scorer(&world);
+        for record in records_in_one_minute.chunks(1) {
+            deliver_all(&process, SHARD, record, 1).await;
+            let checkpoint = world.checkpoint(&shard(SHARD)).unwrap();
+            assert!(checkpoint.snapshot.is_some() && checkpoint.segments.len() <= SEGMENTS_MAX);
+        }
+    });
+}
+
+#[test]
+fn a_process_that_is_told_to_end_leaves_a_snapshot_and_nothing_to_replay() {
+    let records = mixed(60, 8);
+    let world = SimWorld::new();
+    block_on(async {
+        let process = scorer(&world);
+        // Two minutes apart at most, so that no snapshot is due but the first.
+        deliver_all(&process, SHARD, &records[..10], 5).await;
+        assert!(!world.checkpoint(&shard(SHARD)).unwrap().segments.is_empty());
+        process.shut_down().await;
+        assert!(world.checkpoint(&shard(SHARD)).unwrap().segments.is_empty());
+        deliver_all(&scorer(&world), SHARD, &records[10..], 25).await;
+    });
+    assert_eq!(Outcome::of(&world), Outcome::fault_free(&records));
+}
+
+#[test]
+fn a_snapshot_that_was_changed_or_is_gone_stops_the_shard_and_loses_nothing() {
+    let records = mixed(60, 12);
+    for damage in ["flip", "remove"] {
+        let world = SimWorld::new();
+        block_on(async {
+            deliver_all(&scorer(&world), SHARD, &records[..30], 10).await;
+            let snapshot = world.checkpoint(&shard(SHARD)).unwrap().snapshot.unwrap().object.key;
+            let good = world.objects()[&snapshot].clone();
+            if damage == "flip" {
+                let mut bad = good.clone();
+                let middle = bad.len() / 2;
+                bad[middle] ^= 1;
+                world.place_object(snapshot.clone(), bad);
+            } else {
+                world.remove_object(&snapshot);
+            }
+            let process = scorer(&world);
+            let response = deliver(&process, SHARD, &records[30..]).await;
+            assert_eq!(resume(&records[30..], &response), 0, "{damage}");
+            world.place_object(snapshot, good);
+            deliver_all(&process, SHARD, &records[30..], 10).await;
+        });
+        assert_eq!(Outcome::of(&world), Outcome::fault_free(&records), "{damage}");
+    }
+}
+
+#[test]
+fn a_store_that_hides_a_segment_for_a_while_costs_time_only() {
+    let records = mixed(60, 14);
+    let world = SimWorld::new();
+    block_on(async {
+        deliver_all(&scorer(&world), SHARD, &records[..20], 5).await;
+        world.on_call(When::verb("get object"), Fault::Unavailable);
+        deliver_all(&scorer(&world), SHARD, &records[20..], 10).await;
+    });
+    assert_eq!(Outcome::of(&world), Outcome::fault_free(&records));
+}
+
+/// A snapshot of every version that was ever released must stay readable. A new version adds its file and its line; it
+/// never changes an old one. `tests/golden/README.md` says how they are made.
+#[test]
+fn every_released_snapshot_is_still_readable() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/shard-state-v1.snap");
+    let world = SimWorld::new();
+    block_on(deliver_all(&scorer(&world), SHARD, &mixed(120, 42), 120));
+    let snapshot = world.checkpoint(&shard(SHARD)).unwrap().snapshot.unwrap().object.key;
+    let current = world.objects()[&snapshot].clone();
+    if !std::path::Path::new(path).exists() {
+        std::fs::write(path, &current).unwrap();
+        panic!("{path} was missing and is written now: look at it, commit it, run again");
+    }
+    let stored = std::fs::read(path).unwrap();
+    let (header, state) = ShardState::from_snapshot(&stored).expect("version 1 stays readable");
+    assert_eq!(header.last_seq, Some(sequence(119)));
+    let (_, expected) = ShardState::from_snapshot(&current).unwrap();
+    assert_eq!(
+        bytes_of(&state),
+        bytes_of(&expected),
+        "the fold of the same records must stay the same within a version"
+    );
+}

@@ -1,0 +1,167 @@
+//! One machine: SQLite for the tables, a folder for the lake, and an in-process stream.
+//!
+//! [`Local`] keeps all it has in one folder: `millrace.db` (checkpoints, anomalies, states, shards), `lake/` (an object is
+//! a file whose path is its key) and `millrace.lock`. One process writes to it; others may look. What was acknowledged
+//! survives the loss of the process and of power. It does not expire anything and does not replicate.
+//!
+//! Every call runs on tokio's pool of blocking threads: a durable write waits milliseconds for the disk, and the shards
+//! that share a worker thread must not wait with it. The price is a copy of what is written. A call whose future is
+//! dropped may still happen, as with any store.
+
+mod failure;
+mod lake;
+mod open;
+mod schema;
+pub mod stream;
+mod tables;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::model::{AnomalyRecord, Checkpoint, Key, ShardId, ShardInfo, StateRecord, Transaction};
+use crate::ports::{
+    AnomalyQuery, CommitError, CommitTransaction, FindAnomalies, GetDeviceState, GetObject, ListObjects, ListShards,
+    Listed, LoadCheckpoint, PutError, PutIfAbsent, StoreError, Stored,
+};
+use lake::Lake;
+use tables::{Change, Tables};
+
+pub use open::OpenError;
+
+/// All stores on one machine, in one folder. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Local {
+    stores: Arc<Stores>,
+}
+
+/// Held by every clone and by every call that is under way, so that the lock outlives the last write.
+#[derive(Debug)]
+struct Stores {
+    dir: PathBuf,
+    tables: Tables,
+    lake: Lake,
+    /// Held by the one process that may write.
+    lock: Option<File>,
+}
+
+impl Stores {
+    fn check_writable(&self, verb: &'static str) -> Result<(), StoreError> {
+        if self.lock.is_some() { Ok(()) } else { Err(failure::read_only(verb, &self.dir.display())) }
+    }
+}
+
+impl Local {
+    /// Opens `dir` for reading and writing, and makes it when it is not there. Sweeps what killed processes left half
+    /// written.
+    ///
+    /// # Errors
+    /// [`OpenError`] when another process has it open for writing, it is not writable, or a newer Millrace made it.
+    pub fn open(dir: impl AsRef<Path>) -> Result<Self, OpenError> {
+        let dir = dir.as_ref();
+        let lock = open::lock(dir)?;
+        let tables = Tables::new(open::database(dir)?);
+        let lake = open::lake(dir)?;
+        Ok(Self { stores: Arc::new(Stores { dir: dir.to_owned(), tables, lake, lock: Some(lock) }) })
+    }
+
+    /// Opens `dir` to look only, beside a process that writes or without one. What would write is refused.
+    ///
+    /// # Errors
+    /// [`OpenError`] when there is no data, it is not readable, or a newer Millrace made it.
+    pub fn open_read_only(dir: impl AsRef<Path>) -> Result<Self, OpenError> {
+        let dir = dir.as_ref();
+        let tables = Tables::new(open::database_read_only(dir)?);
+        let lake = Lake::read_only(open::lake_folder(dir));
+        Ok(Self { stores: Arc::new(Stores { dir: dir.to_owned(), tables, lake, lock: None }) })
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.stores.dir
+    }
+
+    /// Says which shards `stream` has, in place of what was said before.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn define_shards(&self, stream: &str, shards: &[ShardInfo]) -> Result<(), StoreError> {
+        self.stores.check_writable("define shards")?;
+        let (stream, shards) = (stream.to_owned(), shards.to_vec());
+        self.blocking(move |stores| stores.tables.define_shards(&stream, &shards)).await
+    }
+
+    async fn blocking<T, E>(&self, job: impl FnOnce(&Stores) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let stores = Arc::clone(&self.stores);
+        let joined = tokio::task::spawn_blocking(move || job(&stores)).await;
+        joined.unwrap_or_else(|error| match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(cancelled) => Err(failure::shutting_down(&self.stores.dir, cancelled).into()),
+        })
+    }
+}
+
+impl LoadCheckpoint for Local {
+    async fn load_checkpoint(&self, shard: &ShardId) -> Result<Option<Checkpoint>, StoreError> {
+        let pk = shard.partition_key();
+        self.blocking(move |stores| stores.tables.load_checkpoint(&pk)).await
+    }
+}
+
+impl CommitTransaction for Local {
+    async fn commit(&self, transaction: &Transaction<'_>) -> Result<(), CommitError> {
+        self.stores.check_writable("commit")?;
+        let change = Change::of(transaction)?;
+        self.blocking(move |stores| stores.tables.commit(&change)).await
+    }
+}
+
+impl PutIfAbsent for Local {
+    async fn put_if_absent(&self, key: &Key, body: &[u8]) -> Result<Stored, PutError> {
+        let (key, body) = (key.clone(), body.to_vec());
+        self.blocking(move |stores| stores.lake.put_if_absent(&key, &body)).await
+    }
+}
+
+impl GetObject for Local {
+    async fn get_object(&self, key: &Key, bytes_max: usize) -> Result<Option<Vec<u8>>, StoreError> {
+        let key = key.clone();
+        self.blocking(move |stores| stores.lake.get(&key, bytes_max)).await
+    }
+}
+
+impl ListObjects for Local {
+    async fn list_objects(&self, prefix: &str, count_max: usize) -> Result<Vec<Listed>, StoreError> {
+        let prefix = prefix.to_owned();
+        self.blocking(move |stores| stores.lake.list(&prefix, count_max)).await
+    }
+}
+
+impl ListShards for Local {
+    async fn list_shards(&self, stream: &str) -> Result<Vec<ShardInfo>, StoreError> {
+        let stream = stream.to_owned();
+        self.blocking(move |stores| stores.tables.list_shards(&stream)).await
+    }
+}
+
+impl FindAnomalies for Local {
+    async fn find_anomalies(&self, query: &AnomalyQuery, count_max: usize) -> Result<Vec<AnomalyRecord>, StoreError> {
+        let query = query.clone();
+        self.blocking(move |stores| stores.tables.find_anomalies(&query, count_max)).await
+    }
+}
+
+impl GetDeviceState for Local {
+    async fn device_state(&self, tenant: &str, device: &str) -> Result<Option<StateRecord>, StoreError> {
+        let pk = format!("{tenant}#{device}");
+        self.blocking(move |stores| stores.tables.device_state(&pk)).await
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,126 @@
+//! What a batch reports of itself, and the log line that CloudWatch turns into metrics.
+//!
+//! The embedded metric format needs no call: a JSON line on standard output becomes metrics (Amazon CloudWatch User Guide,
+//! "Embedding metrics within logs"). Dimensions are bounded by design: `Environment` alone, never a device.
+
+use std::future::Future;
+use std::io::Write;
+use std::sync::Arc;
+
+use anomaly_core::Timestamp;
+use serde_json::json;
+
+/// Namespace of all metrics.
+pub const NAMESPACE: &str = "IoT/Manufacturing";
+
+/// Counts of one committed batch.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct BatchMetrics {
+    /// Readings that were taken in.
+    pub readings: u64,
+    /// Anomalies found.
+    pub anomalies: u64,
+    /// Records in quarantine.
+    pub quarantined: u64,
+    /// Readings that were late, repeated, from the future, or marked bad.
+    pub unscored: u64,
+    /// Commits that somebody else had made first.
+    pub conflicts: u64,
+    /// Age of the newest record at commit, milliseconds.
+    pub lag_ms: u64,
+    /// Calls to stores that the batch took.
+    pub calls: u64,
+}
+
+impl BatchMetrics {
+    /// Name, unit and value of each metric.
+    #[must_use]
+    pub fn entries(&self) -> [(&'static str, &'static str, f64); 7] {
+        [
+            ("SensorReadingsProcessed", "Count", self.readings as f64),
+            ("AnomaliesDetected", "Count", self.anomalies as f64),
+            ("RecordsQuarantined", "Count", self.quarantined as f64),
+            ("ReadingsUnscored", "Count", self.unscored as f64),
+            ("CommitConflicts", "Count", self.conflicts as f64),
+            ("CommitLag", "Milliseconds", self.lag_ms as f64),
+            ("StoreCalls", "Count", self.calls as f64),
+        ]
+    }
+}
+
+/// Takes the metrics of a batch that was committed. Never fails the batch: what cannot be delivered is logged.
+pub trait EmitMetrics {
+    /// Called once a committed batch.
+    fn emit(&self, metrics: &BatchMetrics, environment: &str, at: Timestamp) -> impl Future<Output = ()> + Send;
+}
+
+/// Writes metrics as one line of the embedded metric format.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct EmfStdout;
+
+/// The line: one JSON document, no line break inside.
+#[must_use]
+pub fn emf_line(metrics: &BatchMetrics, environment: &str, at: Timestamp) -> String {
+    let definitions: Vec<_> =
+        metrics.entries().iter().map(|(name, unit, _)| json!({ "Name": name, "Unit": unit })).collect();
+    let mut line = json!({
+        "_aws": {
+            "Timestamp": at.millis(),
+            "CloudWatchMetrics": [{
+                "Namespace": NAMESPACE,
+                "Dimensions": [["Environment"]],
+                "Metrics": definitions,
+            }],
+        },
+        "Environment": environment,
+    });
+    for (name, _, value) in metrics.entries() {
+        line[name] = json!(value);
+    }
+    line.to_string()
+}
+
+impl EmitMetrics for EmfStdout {
+    async fn emit(&self, metrics: &BatchMetrics, environment: &str, at: Timestamp) {
+        let line = emf_line(metrics, environment, at);
+        if let Err(error) = writeln!(std::io::stdout().lock(), "{line}") {
+            tracing::warn!(error = &error as &dyn std::error::Error, "metrics could not be written");
+        }
+    }
+}
+
+/// Shared: who emits and who sums up hold the same.
+impl<M: EmitMetrics + Send + Sync> EmitMetrics for Arc<M> {
+    async fn emit(&self, metrics: &BatchMetrics, environment: &str, at: Timestamp) {
+        (**self).emit(metrics, environment, at).await;
+    }
+}
+
+/// Drops metrics: for commands that print a summary of their own.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoMetrics;
+
+impl EmitMetrics for NoMetrics {
+    async fn emit(&self, _: &BatchMetrics, _: &str, _: Timestamp) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_is_valid_embedded_metric_format() {
+        let metrics = BatchMetrics { readings: 7_700, anomalies: 2, ..BatchMetrics::default() };
+        let at = Timestamp::from_millis(1_700_000_000_000).unwrap();
+        let line = emf_line(&metrics, "prod", at);
+        assert!(!line.contains('\n'));
+        let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let declared = value["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().unwrap();
+        assert_eq!(value["_aws"]["CloudWatchMetrics"][0]["Namespace"], "IoT/Manufacturing");
+        assert_eq!(value["Environment"], "prod");
+        assert_eq!(value["SensorReadingsProcessed"], 7_700.0);
+        for metric in declared {
+            assert!(value[metric["Name"].as_str().unwrap()].is_number());
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! What crosses the ports.
+
+use std::fmt;
+
+use anomaly_core::{Anomaly, DeviceStatus, Timestamp};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use telemetry::sequence::SequenceNumber;
+
+/// Most items one transaction may change (Amazon DynamoDB Developer Guide, "TransactWriteItems").
+pub const TRANSACTION_ITEMS_MAX: usize = 100;
+
+/// One shard of one stream in one region.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ShardId {
+    /// Region, for example `eu-west-1`; `local` on one machine.
+    pub region: String,
+    /// Name of the stream.
+    pub stream: String,
+    /// Name of the shard, for example `shardId-000000000000`.
+    pub shard: String,
+}
+
+impl ShardId {
+    /// Key of the shard's checkpoint.
+    #[must_use]
+    pub fn partition_key(&self) -> String {
+        format!("{}#{}#{}", self.region, self.stream, self.shard)
+    }
+
+    /// Another shard of the same stream.
+    #[must_use]
+    pub fn sibling(&self, shard: &str) -> Self {
+        Self { shard: shard.to_owned(), ..self.clone() }
+    }
+}
+
+/// `region/stream/shard`: how the lake's keys name a shard.
+impl fmt::Display for ShardId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.region, self.stream, self.shard)
+    }
+}
+
+/// SHA-256 of an object's bytes as 64 hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ContentHash(String);
+
+impl ContentHash {
+    /// Hashes `bytes`.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// The digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ContentHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Key of an object in the lake: `/`-separated, without empty, `.` or `..` segments, 1 to 1,024 bytes of printable ASCII.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Key(String);
+
+/// The text is no object key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{}` is no object key: 1 to 1024 bytes of printable ASCII, segments between `/` neither empty nor `.` nor `..`", .0.escape_debug())]
+pub struct KeyError(String);
+
+impl Key {
+    /// Checks a key.
+    ///
+    /// # Errors
+    /// [`KeyError`] when the text could lead out of a folder or is no S3 key.
+    pub fn new(text: impl Into<String>) -> Result<Self, KeyError> {
+        let text = text.into();
+        let printable = text.bytes().all(|byte| (b' '..=b'~').contains(&byte) && byte != b'\\');
+        let segments = text.split('/').all(|segment| !matches!(segment, "" | "." | ".."));
+        if (1..=1024).contains(&text.len()) && printable && segments { Ok(Self(text)) } else { Err(KeyError(text)) }
+    }
+
+    /// The key as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Key {
+    type Error = KeyError;
+    fn try_from(text: String) -> Result<Self, KeyError> {
+        Self::new(text)
+    }
+}
+
+impl From<Key> for String {
+    fn from(key: Key) -> Self {
+        key.0
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A stored object whose bytes are known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectRef {
+    /// Where it is.
+    pub key: Key,
+    /// What it must be.
+    pub sha256: ContentHash,
+}
+
+/// State up to a sequence number, in one object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotRef {
+    /// The object.
+    pub object: ObjectRef,
+    /// Stream time of the last record in it; the next snapshot is due by this.
+    pub at: Timestamp,
+}
+
+/// The raw records of one committed batch, to be replayed over the snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Segment {
+    /// The bronze object.
+    pub object: ObjectRef,
+    /// Last sequence number in it.
+    pub last_seq: SequenceNumber,
+    /// Readings in it: what a replay costs.
+    pub readings: u32,
+    /// Fingerprint of the profiles in force, 16 hexadecimal digits; all zeros for none.
+    pub profiles: String,
+}
+
+/// All that is committed of a shard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// Counts commits; every commit is on condition that it has not moved.
+    pub version: u64,
+    /// Last sequence number that was committed.
+    pub last_seq: SequenceNumber,
+    /// Newest arrival time committed.
+    pub stream_time: Timestamp,
+    /// The newest snapshot; `None` while the segments hold everything since the stream began.
+    pub snapshot: Option<SnapshotRef>,
+    /// Committed since the snapshot, in order.
+    pub segments: Vec<Segment>,
+}
+
+/// A new checkpoint and the version it replaces.
+#[derive(Debug, Clone, Copy)]
+pub struct CheckpointChange<'a> {
+    /// The shard.
+    pub shard: &'a ShardId,
+    /// What it becomes.
+    pub next: &'a Checkpoint,
+    /// The version that must still be there; `None`: there must be no checkpoint.
+    pub expected: Option<u64>,
+}
+
+/// An anomaly as stored: written once, never changed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AnomalyRecord {
+    /// The finding.
+    #[serde(flatten)]
+    pub anomaly: Anomaly,
+    /// When the reading that raised it arrived.
+    pub detected_at: Timestamp,
+    /// The record it was found in.
+    pub seq: SequenceNumber,
+    /// `region/stream/shard` it was found in.
+    pub shard: String,
+    /// Fingerprint of the profiles in force.
+    pub profiles: String,
+    /// When the store may forget it, seconds since 1970 (DynamoDB's unit for time to live).
+    pub expires_at: i64,
+}
+
+impl AnomalyRecord {
+    /// Partition key: `{tenant}#{device}`.
+    #[must_use]
+    pub fn partition_key(&self) -> String {
+        format!("{}#{}", self.anomaly.tenant, self.anomaly.device)
+    }
+
+    /// Sort key: `A#{onset}#{id}`, so that a device's anomalies are in order of time.
+    #[must_use]
+    pub fn sort_key(&self) -> String {
+        format!("A#{}#{}", self.anomaly.onset, self.anomaly.id)
+    }
+
+    /// Partition of the index by day: `{tenant}#{yyyy-mm-dd}`.
+    #[must_use]
+    pub fn day(&self) -> String {
+        format!("{}#{}", self.anomaly.tenant, self.anomaly.onset.date())
+    }
+}
+
+/// How a device is, as stored: the newest by sequence number stays.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StateRecord {
+    /// Whose device it is.
+    pub tenant: String,
+    /// The device.
+    pub device: String,
+    /// How it is.
+    pub status: DeviceStatus,
+    /// Since when.
+    pub since: Timestamp,
+    /// Score of the reading that changed it.
+    pub score: f64,
+    /// The record that changed it.
+    pub seq: SequenceNumber,
+    /// When the store may forget it, seconds since 1970.
+    pub expires_at: i64,
+}
+
+impl StateRecord {
+    /// Partition key: `{tenant}#{device}`. The sort key is `S`.
+    #[must_use]
+    pub fn partition_key(&self) -> String {
+        format!("{}#{}", self.tenant, self.device)
+    }
+}
+
+/// Changes that happen together or not at all, at most [`TRANSACTION_ITEMS_MAX`].
+#[derive(Debug, Clone, Default)]
+pub struct Transaction<'a> {
+    /// The commit itself; absent in the chunks that go before it.
+    pub checkpoint: Option<CheckpointChange<'a>>,
+    /// Anomalies that must not be there yet.
+    pub anomalies: Vec<&'a AnomalyRecord>,
+    /// States; each must be newer than the one that is there. At most one a device.
+    pub states: Vec<&'a StateRecord>,
+}
+
+impl Transaction<'_> {
+    /// How many items it changes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        usize::from(self.checkpoint.is_some()) + self.anomalies.len() + self.states.len()
+    }
+
+    /// Whether it changes nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// One shard as the stream describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShardInfo {
+    /// Name of the shard.
+    pub shard: String,
+    /// The shard it was split from, or the first of the two it was merged from.
+    pub parent: Option<String>,
+    /// The second of the two it was merged from.
+    pub adjacent_parent: Option<String>,
+    /// First and last hash key (MD5 of the partition key as a 128-bit number) that it holds.
+    pub hash_range: (u128, u128),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_lead_out_of_the_lake_are_refused() {
+        for bad in ["", "/a", "a/", "a//b", "../a", "a/../b", "a/./b", "a\\b", "a\nb", "ä", &"x".repeat(1025)] {
+            assert!(Key::new(bad).is_err(), "{bad}");
+        }
+        for good in ["bronze/dt=2026-11-21/hour=07/x", "a", "...", "a b"] {
+            assert!(Key::new(good).is_ok(), "{good}");
+        }
+    }
+}

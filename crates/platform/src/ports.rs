@@ -1,0 +1,221 @@
+//! The verbs. Each says what it promises, what is safe to repeat, and what its errors mean to the caller.
+
+use std::error::Error;
+use std::future::Future;
+
+use crate::model::{AnomalyRecord, Checkpoint, ContentHash, Key, ShardId, ShardInfo, StateRecord, Transaction};
+
+/// What an error means for the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StoreErrorKind {
+    /// Told to slow down; nothing happened. Try again later.
+    Throttled,
+    /// No answer, or a server's fault. It may have happened all the same. Try again; every verb here bears it.
+    Unavailable,
+    /// It will not work until somebody changes something: a permission, a name, a full disk, a broken object.
+    Permanent,
+}
+
+/// A store could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+#[error("{verb} `{target}`: {remedy}")]
+pub struct StoreError {
+    /// What it means for the caller.
+    pub kind: StoreErrorKind,
+    /// What was tried, for example `get object`.
+    pub verb: &'static str,
+    /// On what: a table, a key, a path.
+    pub target: String,
+    /// What went wrong and what to do.
+    pub remedy: String,
+    /// The cause.
+    #[source]
+    pub source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl StoreError {
+    /// Whether trying again can help.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        self.kind != StoreErrorKind::Permanent
+    }
+}
+
+/// Reads the checkpoint of a shard, strongly consistent: it shows every commit that was acknowledged before the call.
+pub trait LoadCheckpoint {
+    /// `None`: nothing was ever committed.
+    fn load_checkpoint(&self, shard: &ShardId)
+    -> impl Future<Output = Result<Option<Checkpoint>, StoreError>> + Send;
+}
+
+/// Why a transaction changed nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// The checkpoint is not the expected version: somebody else committed.
+    #[error("the checkpoint has moved: another invocation committed this shard")]
+    CheckpointMoved,
+    /// Some items are there already: leave them out and commit again. Indexes into the transaction's lists.
+    #[error("{} anomalies are stored already and {} states are as new or newer", anomalies.len(), states.len())]
+    AlreadyThere {
+        /// Anomalies of that key that are stored.
+        anomalies: Vec<usize>,
+        /// States for which the store has an equally new or newer one.
+        states: Vec<usize>,
+    },
+    /// More than [`crate::model::TRANSACTION_ITEMS_MAX`] items, or none.
+    #[error("a transaction changes 1 to 100 items, not {0}")]
+    Size(usize),
+    /// The store failed. When transient, it may have happened all the same: the checkpoint tells.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Applies a transaction: everything or nothing.
+///
+/// Conditions: the checkpoint still has the expected version; no anomaly of that key is there; no state with an equal or
+/// higher sequence number is there. A moved checkpoint is reported before anything else. Applying the same transaction
+/// again is refused by the conditions, so that repeating is safe.
+pub trait CommitTransaction {
+    /// Tries once.
+    fn commit(&self, transaction: &Transaction<'_>) -> impl Future<Output = Result<(), CommitError>> + Send;
+}
+
+/// What became of a put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stored {
+    /// The object is new.
+    New,
+    /// An object of that name with equal bytes was there already.
+    AlreadyThere,
+}
+
+/// Why a put stored nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum PutError {
+    /// An object of that name with other bytes is there; it is left as it is.
+    #[error("`{0}` exists with other content; objects of the lake are never overwritten")]
+    Conflict(Key),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Stores an object unless one of that name exists. Never overwrites. Safe to repeat: the second time answers
+/// [`Stored::AlreadyThere`]. After `Ok` the bytes survive the loss of the process.
+pub trait PutIfAbsent {
+    /// Tries once.
+    fn put_if_absent(&self, key: &Key, body: &[u8]) -> impl Future<Output = Result<Stored, PutError>> + Send;
+}
+
+/// Reads an object whole, at most `bytes_max`; a larger one is a permanent error.
+pub trait GetObject {
+    /// `None`: there is none of that name.
+    fn get_object(
+        &self,
+        key: &Key,
+        bytes_max: usize,
+    ) -> impl Future<Output = Result<Option<Vec<u8>>, StoreError>> + Send;
+}
+
+/// One object of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its key.
+    pub key: Key,
+    /// Changes whenever the content does: the `ETag` on S3, a hash or size and time elsewhere.
+    pub tag: String,
+}
+
+/// Lists objects below a prefix (which ends with `/`), in order of key. `count_max` bounds it; more is a permanent error.
+pub trait ListObjects {
+    /// Empty when there are none.
+    fn list_objects(
+        &self,
+        prefix: &str,
+        count_max: usize,
+    ) -> impl Future<Output = Result<Vec<Listed>, StoreError>> + Send;
+}
+
+/// Describes the shards of a stream, those that are closed but not yet expired included.
+pub trait ListShards {
+    /// In no particular order.
+    fn list_shards(&self, stream: &str) -> impl Future<Output = Result<Vec<ShardInfo>, StoreError>> + Send;
+}
+
+/// Which anomalies to find.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AnomalyQuery {
+    /// Of one device.
+    Device {
+        /// The tenant.
+        tenant: String,
+        /// The device.
+        device: String,
+    },
+    /// Of one tenant's day (UTC, `yyyy-mm-dd`).
+    Day {
+        /// The tenant.
+        tenant: String,
+        /// The day.
+        day: String,
+    },
+}
+
+/// Finds stored anomalies.
+pub trait FindAnomalies {
+    /// At most `count_max`, newest onset first.
+    fn find_anomalies(
+        &self,
+        query: &AnomalyQuery,
+        count_max: usize,
+    ) -> impl Future<Output = Result<Vec<AnomalyRecord>, StoreError>> + Send;
+}
+
+/// Reads one device's stored state.
+pub trait GetDeviceState {
+    /// `None`: no change of state was ever stored.
+    fn device_state(
+        &self,
+        tenant: &str,
+        device: &str,
+    ) -> impl Future<Output = Result<Option<StateRecord>, StoreError>> + Send;
+}
+
+/// All that the scorer needs.
+pub trait ScorerWorld:
+    LoadCheckpoint + CommitTransaction + PutIfAbsent + GetObject + ListObjects + ListShards + Send + Sync
+{
+}
+
+impl<W> ScorerWorld for W where
+    W: LoadCheckpoint + CommitTransaction + PutIfAbsent + GetObject + ListObjects + ListShards + Send + Sync
+{
+}
+
+/// Reads an object and checks that it is the one that was committed.
+///
+/// # Errors
+/// The store's, or a permanent one when the object is gone or its bytes are not those that were committed.
+pub async fn get_verified<S: GetObject + Sync>(
+    store: &S,
+    key: &Key,
+    sha256: &ContentHash,
+    bytes_max: usize,
+) -> Result<Vec<u8>, StoreError> {
+    let broken = |remedy: String| StoreError {
+        kind: StoreErrorKind::Permanent,
+        verb: "get object",
+        target: key.to_string(),
+        remedy,
+        source: None,
+    };
+    let Some(bytes) = store.get_object(key, bytes_max).await? else {
+        return Err(broken("the checkpoint names it, but it is gone; restore it from versioning or a replica".into()));
+    };
+    let found = ContentHash::of(&bytes);
+    if found == *sha256 {
+        Ok(bytes)
+    } else {
+        Err(broken(format!("its SHA-256 is {found}, the checkpoint says {sha256}; restore the right version of it")))
+    }
+}

@@ -1,0 +1,318 @@
+//! A world in memory that fails on demand, for tests of what must be true whatever fails.
+//!
+//! [`SimWorld`] gives every call a number. A test runs once without faults, looks at [`SimWorld::calls`], and runs again
+//! with a [`Fault`] at each of them. Handles are clones of one world, so that a zombie and its successor share it.
+//! Nothing is random and nothing waits for time: the same calls give the same answers.
+
+mod call;
+mod state;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anomaly_core::Timestamp;
+use tokio::sync::{Notify, watch};
+
+use crate::metrics::{BatchMetrics, EmitMetrics};
+use crate::model::{AnomalyRecord, Checkpoint, Key, ShardId, ShardInfo, StateRecord, Transaction};
+use crate::ports::{
+    AnomalyQuery, CommitError, CommitTransaction, FindAnomalies, GetDeviceState, GetObject, ListObjects, ListShards,
+    Listed, LoadCheckpoint, PutError, PutIfAbsent, StoreError, StoreErrorKind, Stored,
+};
+use call::Script;
+use state::State;
+
+pub use call::{CallOutcome, CallRecord, Fault, When};
+pub use state::Commit;
+
+/// A write that the caller was told had failed, and that has not happened yet.
+type Late = Box<dyn FnOnce(&mut State) + Send>;
+
+/// The world. Clones are handles to the same one.
+#[derive(Clone, Default)]
+pub struct SimWorld {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    inside: Mutex<Inside>,
+    crashed: Notify,
+    /// How many calls are parked.
+    parked: watch::Sender<usize>,
+    /// Counts the releases.
+    released: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct Inside {
+    state: State,
+    script: Script,
+    late: Vec<Late>,
+    metrics: Vec<BatchMetrics>,
+}
+
+/// Counts a parked call, also when its future is dropped.
+struct Parked<'a>(&'a watch::Sender<usize>);
+
+impl Drop for Parked<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|parked| *parked -= 1);
+    }
+}
+
+impl SimWorld {
+    /// An empty world without faults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Another world that has the same stored, and no calls, faults or late writes.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let copy = Self::new();
+        copy.inside().state = self.inside().state.clone();
+        copy
+    }
+
+    /// State changes are made whole under the lock, so it is good after a panic in a test.
+    fn inside(&self) -> MutexGuard<'_, Inside> {
+        self.shared.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets `fault` happen at the first call that fits, once.
+    pub fn on_call(&self, when: impl Into<When>, fault: Fault) {
+        self.inside().script.add(when.into(), fault, false);
+    }
+
+    /// Lets `fault` happen at every call that fits, until [`Self::clear_faults`].
+    pub fn on_every_call(&self, when: impl Into<When>, fault: Fault) {
+        self.inside().script.add(when.into(), fault, true);
+    }
+
+    /// Takes back the faults that have not happened.
+    pub fn clear_faults(&self) {
+        self.inside().script.clear();
+    }
+
+    /// Every call so far, in order.
+    #[must_use]
+    pub fn calls(&self) -> Vec<CallRecord> {
+        self.inside().script.calls().to_vec()
+    }
+
+    /// Resolves when a call has crashed, once a crash: the caller must be dropped then.
+    pub async fn crashed(&self) {
+        self.shared.crashed.notified().await;
+    }
+
+    /// Resolves when at least one call is parked.
+    pub async fn parked(&self) {
+        // The sender lives as long as `self`, so this cannot fail.
+        let _ = self.shared.parked.subscribe().wait_for(|parked| *parked > 0).await;
+    }
+
+    /// Lets the calls go on that are parked now.
+    pub fn release(&self) {
+        self.shared.released.send_modify(|released| *released += 1);
+    }
+
+    /// Applies the writes that were to land later, in order and under the conditions that hold now.
+    pub fn land(&self) {
+        let mut inside = self.inside();
+        for write in std::mem::take(&mut inside.late) {
+            write(&mut inside.state);
+        }
+    }
+
+    /// Every object.
+    #[must_use]
+    pub fn objects(&self) -> BTreeMap<Key, Vec<u8>> {
+        self.inside().state.objects.iter().map(|(key, body)| (key.clone(), body.to_vec())).collect()
+    }
+
+    /// Puts an object in place without a call, over one that is there: configuration, or damage.
+    pub fn place_object(&self, key: Key, body: impl Into<Vec<u8>>) {
+        self.inside().state.objects.insert(key, body.into().into());
+    }
+
+    /// Takes an object away without a call.
+    pub fn remove_object(&self, key: &Key) {
+        self.inside().state.objects.remove(key);
+    }
+
+    /// Says which shards `stream` has, in place of what was said before.
+    pub fn define_shards(&self, stream: &str, shards: &[ShardInfo]) {
+        self.inside().state.shards.insert(stream.to_owned(), shards.to_vec());
+    }
+
+    /// Every anomaly, by device and onset.
+    #[must_use]
+    pub fn anomalies(&self) -> Vec<AnomalyRecord> {
+        self.inside().state.anomalies.values().cloned().collect()
+    }
+
+    /// Every device's state, by device.
+    #[must_use]
+    pub fn states(&self) -> Vec<StateRecord> {
+        self.inside().state.states.values().cloned().collect()
+    }
+
+    /// The checkpoint of a shard.
+    #[must_use]
+    pub fn checkpoint(&self, shard: &ShardId) -> Option<Checkpoint> {
+        self.inside().state.checkpoints.get(&shard.partition_key()).cloned()
+    }
+
+    /// Every transaction that changed something, in order.
+    #[must_use]
+    pub fn commits(&self) -> Vec<Commit> {
+        self.inside().state.commits.clone()
+    }
+
+    /// Every batch's metrics, in order.
+    #[must_use]
+    pub fn metrics(&self) -> Vec<BatchMetrics> {
+        self.inside().metrics.clone()
+    }
+
+    /// One call: counts it, and does `happen` unless, until or although a fault says otherwise.
+    async fn call<T, E>(
+        &self,
+        verb: &'static str,
+        target: String,
+        happen: impl FnOnce(&mut State) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + std::fmt::Display + Send + 'static,
+    {
+        let (index, fault) = self.inside().script.begin(verb, &target);
+        let failed = |kind, remedy: &str| Err(StoreError { kind, verb, target, remedy: remedy.into(), source: None }.into());
+        match fault {
+            None => self.answer(index, happen),
+            Some(Fault::Throttle) => failed(StoreErrorKind::Throttled, "throttled by the test"),
+            Some(Fault::Unavailable) => failed(StoreErrorKind::Unavailable, "unavailable by the test"),
+            Some(Fault::UnavailableButLands) => {
+                drop(happen(&mut self.inside().state));
+                failed(StoreErrorKind::Unavailable, "the answer was lost by the test")
+            }
+            Some(Fault::LandsLater) => {
+                self.inside().late.push(Box::new(|state| drop(happen(state))));
+                failed(StoreErrorKind::Unavailable, "delayed by the test")
+            }
+            Some(Fault::CrashBefore) => self.crash().await,
+            Some(Fault::CrashAfter) => {
+                drop(happen(&mut self.inside().state));
+                self.crash().await
+            }
+            Some(Fault::ParkBefore) => {
+                self.park().await;
+                self.answer(index, happen)
+            }
+            Some(Fault::ParkAfter) => {
+                let answer = self.answer(index, happen);
+                self.park().await;
+                answer
+            }
+        }
+    }
+
+    fn answer<T, E: std::fmt::Display>(
+        &self,
+        index: usize,
+        happen: impl FnOnce(&mut State) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut inside = self.inside();
+        let answer = happen(&mut inside.state);
+        let outcome = match &answer {
+            Ok(_) => CallOutcome::Done,
+            Err(error) => CallOutcome::Refused(error.to_string()),
+        };
+        inside.script.end(index, outcome);
+        answer
+    }
+
+    async fn crash<T>(&self) -> T {
+        self.shared.crashed.notify_one();
+        std::future::pending().await
+    }
+
+    async fn park(&self) {
+        let mut released = self.shared.released.subscribe();
+        self.shared.parked.send_modify(|parked| *parked += 1);
+        let _parked = Parked(&self.shared.parked);
+        // The sender lives as long as `self`, so this cannot fail.
+        let _ = released.changed().await;
+    }
+}
+
+impl LoadCheckpoint for SimWorld {
+    async fn load_checkpoint(&self, shard: &ShardId) -> Result<Option<Checkpoint>, StoreError> {
+        let pk = shard.partition_key();
+        self.call("load checkpoint", pk.clone(), move |state| Ok(state.checkpoints.get(&pk).cloned())).await
+    }
+}
+
+impl CommitTransaction for SimWorld {
+    async fn commit(&self, transaction: &Transaction<'_>) -> Result<(), CommitError> {
+        let commit = Commit::of(transaction)?;
+        let target = commit.checkpoint.as_ref().map_or_else(|| "results".to_owned(), |(pk, _)| pk.partition_key());
+        let expected = transaction.checkpoint.and_then(|change| change.expected);
+        self.call("commit", target, move |state| state.commit(commit, expected)).await
+    }
+}
+
+impl PutIfAbsent for SimWorld {
+    async fn put_if_absent(&self, key: &Key, body: &[u8]) -> Result<Stored, PutError> {
+        let (owned, body) = (key.clone(), Arc::from(body));
+        self.call("put object", key.to_string(), move |state| state.put_if_absent(owned, body)).await
+    }
+}
+
+impl GetObject for SimWorld {
+    async fn get_object(&self, key: &Key, bytes_max: usize) -> Result<Option<Vec<u8>>, StoreError> {
+        let owned = key.clone();
+        self.call("get object", key.to_string(), move |state| state.get_object(&owned, bytes_max)).await
+    }
+}
+
+impl ListObjects for SimWorld {
+    async fn list_objects(&self, prefix: &str, count_max: usize) -> Result<Vec<Listed>, StoreError> {
+        let owned = prefix.to_owned();
+        self.call("list objects", prefix.to_owned(), move |state| state.list_objects(&owned, count_max)).await
+    }
+}
+
+impl ListShards for SimWorld {
+    async fn list_shards(&self, stream: &str) -> Result<Vec<ShardInfo>, StoreError> {
+        let owned = stream.to_owned();
+        let list = move |state: &mut State| Ok(state.shards.get(&owned).cloned().unwrap_or_default());
+        self.call("list shards", stream.to_owned(), list).await
+    }
+}
+
+impl FindAnomalies for SimWorld {
+    async fn find_anomalies(&self, query: &AnomalyQuery, count_max: usize) -> Result<Vec<AnomalyRecord>, StoreError> {
+        let owned = query.clone();
+        let target = format!("{query:?}");
+        self.call("find anomalies", target, move |state| Ok(state.find_anomalies(&owned, count_max))).await
+    }
+}
+
+impl GetDeviceState for SimWorld {
+    async fn device_state(&self, tenant: &str, device: &str) -> Result<Option<StateRecord>, StoreError> {
+        let pk = format!("{tenant}#{device}");
+        self.call("get device state", pk.clone(), move |state| Ok(state.states.get(&pk).cloned())).await
+    }
+}
+
+impl EmitMetrics for SimWorld {
+    async fn emit(&self, metrics: &BatchMetrics, _: &str, _: Timestamp) {
+        self.inside().metrics.push(*metrics);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,72 @@
+//! One suite for every world: what `ports.rs` promises, as laws, run against each implementation.
+//!
+//! A law is a function over a [`worlds::Setup`]; [`suite`] makes one test of each law and world. The AWS world needs an
+//! endpoint: `MILLRACE_TEST_ENDPOINT` names an emulator, `cargo xtask test` starts one and sets it. Without it the AWS
+//! tests say so and pass.
+
+mod conformance {
+    pub mod commits;
+    pub mod objects;
+    pub mod queries;
+    pub mod records;
+    pub mod shards;
+    pub mod worlds;
+}
+
+use conformance::{commits, objects, queries, shards, worlds};
+
+/// One module a world, one test a law.
+macro_rules! suite {
+    ($($(#[$when:meta])? $world:ident),*; $laws:tt) => {
+        $($(#[$when])? mod $world { suite!(@laws $world $laws); })*
+    };
+    (@laws $world:ident { $($room:ident: [$($law:ident),* $(,)?]),* $(,)? }) => {
+        $($(
+            #[tokio::test]
+            async fn $law() {
+                if let Some(setup) = super::worlds::$world().await {
+                    super::$room::$law(&setup).await;
+                }
+            }
+        )*)*
+    };
+}
+
+suite! {
+    sim, embedded, #[cfg(feature = "aws")] aws;
+    {
+        objects: [
+            an_object_is_stored_once_and_never_changed,
+            one_of_two_writers_at_a_time_stores_the_object,
+            a_missing_object_is_none,
+            an_object_is_read_up_to_the_bound_and_refused_above_it,
+            objects_below_a_prefix_are_listed_in_order_of_key,
+            a_listing_has_a_bound,
+            a_read_that_must_match_its_hash_finds_damage,
+        ],
+        commits: [
+            a_checkpoint_is_read_back_as_it_was_committed,
+            a_commit_on_a_moved_checkpoint_changes_nothing,
+            an_expectation_must_hold_both_ways,
+            anomalies_that_are_there_are_named_and_nothing_changes,
+            a_state_is_replaced_only_by_a_newer_one,
+            a_moved_checkpoint_is_told_before_anything_else,
+            a_repeated_transaction_is_refused,
+            one_of_two_commits_at_a_time_wins,
+            shards_have_checkpoints_of_their_own,
+            a_transaction_changes_1_to_100_items,
+            chunks_go_without_a_checkpoint,
+        ],
+        queries: [
+            a_devices_anomalies_come_newest_first,
+            a_days_anomalies_come_newest_first,
+            a_search_has_a_bound,
+            a_tenant_sees_nothing_of_another,
+            numbers_come_back_to_the_bit,
+            a_device_without_a_state_has_none,
+        ],
+        shards: [
+            shards_name_their_parents_and_cover_every_hash_key,
+        ],
+    }
+}

@@ -1,0 +1,99 @@
+//! Records to store.
+
+use anomaly_core::{
+    Anomaly, AnomalyId, Contribution, DetectorId, DeviceStatus, Explanation, Outcome, Severity, Timestamp,
+};
+use platform::model::{
+    AnomalyRecord, Checkpoint, CheckpointChange, ContentHash, Key, ObjectRef, Segment, ShardId, SnapshotRef,
+    StateRecord,
+};
+use telemetry::sequence::SequenceNumber;
+
+/// Expires long after every test.
+const EXPIRES_AT: i64 = 4_102_444_800;
+
+pub fn at(seconds: i64) -> Timestamp {
+    // 2023-11-14T00:00:00Z and later.
+    Timestamp::from_millis(1_699_920_000_000 + seconds * 1000).unwrap()
+}
+
+pub fn key(text: &str) -> Key {
+    Key::new(text).unwrap()
+}
+
+pub fn seq(number: u32) -> SequenceNumber {
+    format!("4959033827149025660855969253836157109592157598913651{number:04}").parse().unwrap()
+}
+
+pub fn shard(name: &str) -> ShardId {
+    ShardId { region: "eu-west-1".to_owned(), stream: "plant".to_owned(), shard: name.to_owned() }
+}
+
+pub fn checkpoint(version: u64) -> Checkpoint {
+    let object = |name: &str| ObjectRef { key: key(name), sha256: ContentHash::of(name.as_bytes()) };
+    Checkpoint {
+        version,
+        last_seq: seq(version as u32),
+        stream_time: at(version as i64),
+        snapshot: Some(SnapshotRef { object: object("state/eu-west-1/plant/s.snapshot"), at: at(0) }),
+        segments: vec![
+            Segment { object: object("bronze/1"), last_seq: seq(1), readings: 7_700, profiles: "0".repeat(16) },
+            Segment { object: object("bronze/2"), last_seq: seq(2), readings: 0, profiles: "0123456789abcdef".into() },
+        ],
+    }
+}
+
+pub fn change<'a>(shard: &'a ShardId, next: &'a Checkpoint, expected: Option<u64>) -> CheckpointChange<'a> {
+    CheckpointChange { shard, next, expected }
+}
+
+pub fn anomaly(tenant: &str, device: &str, seconds: i64) -> AnomalyRecord {
+    let onset = at(seconds);
+    let contribution = Contribution {
+        metric: "temperature".to_owned(),
+        unit: Some("°C".to_owned()),
+        observed: 97.25,
+        expected: 61.0,
+        spread: 0.1 + 0.2,
+        detector: DetectorId::Level,
+        strength: 2.5,
+        tail: 1e-9,
+        outcome: Outcome::Scored,
+        sentence: "temperature 97.25 °C is 12 standard deviations above its usual 61 °C".to_owned(),
+    };
+    let anomaly = Anomaly {
+        id: AnomalyId::of(tenant, device, &["temperature"], DetectorId::Level, onset),
+        tenant: tenant.to_owned(),
+        device: device.to_owned(),
+        metrics: vec!["temperature".to_owned()],
+        detector: DetectorId::Level,
+        onset,
+        score: 2.5,
+        severity: Severity::Critical,
+        explanation: Explanation {
+            score: 2.5,
+            summary: contribution.sentence.clone(),
+            contributions: vec![contribution.clone(), Contribution { unit: None, ..contribution }],
+        },
+    };
+    AnomalyRecord {
+        anomaly,
+        detected_at: at(seconds + 1),
+        seq: seq(1),
+        shard: "eu-west-1/plant/shardId-000000000000".to_owned(),
+        profiles: "0123456789abcdef".to_owned(),
+        expires_at: EXPIRES_AT,
+    }
+}
+
+pub fn state(tenant: &str, device: &str, number: u32) -> StateRecord {
+    StateRecord {
+        tenant: tenant.to_owned(),
+        device: device.to_owned(),
+        status: DeviceStatus::Abnormal,
+        since: at(i64::from(number)),
+        score: 0.1 + f64::from(number),
+        seq: seq(number),
+        expires_at: EXPIRES_AT,
+    }
+}

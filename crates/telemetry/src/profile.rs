@@ -1,0 +1,75 @@
+//! `profile.toml`: what a tenant says of its machines, as text that people write.
+//!
+//! ```toml
+//! sensitivity = 0.3              # false alerts a device and week that are put up with, 0.001 to 100
+//!
+//! [metrics.temperature]
+//! unit = "°C"
+//! low = 10
+//! high = 80
+//! direction = "rise"             # both, rise or drop
+//! severity = "warning"           # info, warning or critical
+//! detectors = ["limit", "level"] # all when left out
+//! aliases = ["temp"]
+//!
+//! [assets.pump]
+//! devices = ["pump-*"]           # `*` stands for any run of characters; the first asset type that fits applies
+//!
+//! [assets.pump.metrics.vibration]
+//! high = 4.5
+//! ```
+//!
+//! Everything may be left out; an empty file is complete. A file is taken as a whole or not at all: every mistake in it is
+//! reported at once, with its line, its column and what to write instead, and [`ProfileBundle::replace`] keeps the good
+//! profile that was there. A setting that is not known is a mistake, because a misspelt limit would guard nothing.
+//!
+//! What this does not do: read files, or say what the settings mean; [`anomaly_core::profile`] does.
+
+mod bundle;
+mod mistake;
+mod read;
+mod value;
+
+use anomaly_core::Profile;
+use toml::de::DeTable;
+
+pub use self::bundle::{BundleError, EMPTY_FINGERPRINT, ProfileBundle};
+use self::mistake::Mistakes;
+pub use self::mistake::{ProfileErrors, ProfileMistake};
+
+/// Largest profile, in bytes.
+pub const PROFILE_BYTES_MAX: usize = 1 << 20;
+/// Lowest sensitivity: one false alert a device in twenty years.
+pub const SENSITIVITY_MIN: f64 = 0.001;
+/// Highest sensitivity: a false alert a device every hundred minutes.
+pub const SENSITIVITY_MAX: f64 = 100.0;
+/// Longest unit, in bytes.
+pub const UNIT_BYTES_MAX: usize = 32;
+/// Longest name of an asset type, in bytes.
+pub const ASSET_BYTES_MAX: usize = 64;
+/// Longest device pattern, in bytes.
+pub const PATTERN_BYTES_MAX: usize = 128;
+/// Most asset types.
+pub const ASSETS_MAX: usize = 1024;
+/// Most device patterns of an asset type, and most metrics in one table.
+pub const ENTRIES_MAX: usize = 4096;
+/// Most aliases of a metric.
+pub const ALIASES_MAX: usize = 64;
+
+/// Reads a profile.
+///
+/// # Errors
+/// [`ProfileErrors`] with every mistake in the text, in the order of the lines.
+pub fn parse_profile(text: &str) -> Result<Profile, ProfileErrors> {
+    if text.len() > PROFILE_BYTES_MAX {
+        let message = format!("the profile has {} bytes, the limit is {PROFILE_BYTES_MAX}; split the tenant", text.len());
+        return Err(ProfileErrors::one(message));
+    }
+    let (table, syntax) = DeTable::parse_recoverable(text);
+    let mut mistakes = Mistakes::new(text);
+    for error in &syntax {
+        mistakes.syntax(error.span(), error.message());
+    }
+    let profile = read::profile(table.get_ref(), &mut mistakes);
+    mistakes.into_result(profile)
+}

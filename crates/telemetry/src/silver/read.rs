@@ -1,0 +1,182 @@
+//! Bytes to columns to rows, for a replay and for counting.
+
+use anomaly_core::{Outcome, Quality, Timestamp};
+use bytes::Bytes;
+use parquet::column::reader::{ColumnReaderImpl, get_typed_column_reader};
+use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, FloatType, Int32Type, Int64Type};
+use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
+
+use serde::de::DeserializeOwned;
+use serde::de::value::{Error as Unknown, StrDeserializer};
+
+use super::{SilverRow, packed};
+use crate::bronze::LakeError;
+use crate::sequence::SequenceNumber;
+
+/// The rows of one object, checked as a whole: what [`SilverReader::rows`] gives cannot fail.
+#[derive(Debug, Default)]
+pub struct SilverReader {
+    tenant: Vec<ByteArray>,
+    device: Vec<ByteArray>,
+    metric: Vec<ByteArray>,
+    at: Vec<Timestamp>,
+    value: Vec<f64>,
+    score: Vec<f32>,
+    alert: Vec<f32>,
+    expected: Vec<f64>,
+    outcome: Vec<Outcome>,
+    quality: Vec<Quality>,
+    seq: Vec<SequenceNumber>,
+    sub: Vec<u32>,
+    arrived: Vec<Timestamp>,
+}
+
+impl SilverReader {
+    /// Reads an object whose columns unpack to at most `bytes_max` bytes.
+    ///
+    /// # Errors
+    /// [`LakeError::Parquet`] for bytes that are not Parquet or are damaged, [`LakeError::Column`] for another schema,
+    /// [`LakeError::Cell`] for a cell that the writer never writes, [`LakeError::TooLarge`].
+    pub fn new(object: Vec<u8>, bytes_max: usize) -> Result<Self, LakeError> {
+        let file = SerializedFileReader::new(Bytes::from(object))?;
+        let groups = file.metadata().row_groups();
+        let unpacked = groups.iter().flat_map(|group| group.columns()).map(|column| column.uncompressed_size());
+        if unpacked.fold(0, i64::saturating_add) > i64::try_from(bytes_max).unwrap_or(i64::MAX) {
+            return Err(LakeError::TooLarge { what: "silver", bytes_max });
+        }
+        let mut rows = Self::default();
+        for index in 0..file.num_row_groups() {
+            rows.append(&*file.get_row_group(index)?)?;
+        }
+        Ok(rows)
+    }
+
+    /// How many rows an object has, from its footer alone.
+    ///
+    /// # Errors
+    /// [`LakeError::Parquet`] for bytes that are not Parquet.
+    pub fn count(object: Vec<u8>) -> Result<u64, LakeError> {
+        let file = SerializedFileReader::new(Bytes::from(object))?;
+        Ok(u64::try_from(file.metadata().file_metadata().num_rows()).unwrap_or_default())
+    }
+
+    /// How many rows there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.at.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.at.is_empty()
+    }
+
+    /// The rows in the order in which they were written.
+    pub fn rows(&self) -> impl Iterator<Item = SilverRow<'_>> {
+        (0..self.len()).map(|row| SilverRow {
+            tenant: text(&self.tenant[row]),
+            device: text(&self.device[row]),
+            metric: text(&self.metric[row]),
+            at: self.at[row],
+            value: self.value[row],
+            score: self.score[row],
+            alert: self.alert[row],
+            expected: self.expected[row],
+            outcome: self.outcome[row],
+            quality: self.quality[row],
+            seq: self.seq[row],
+            sub: self.sub[row],
+            arrived: self.arrived[row],
+        })
+    }
+
+    fn append(&mut self, group: &dyn RowGroupReader) -> Result<(), LakeError> {
+        let before = self.len();
+        let group = Group { group, before };
+        self.tenant.extend(group.texts("tenant")?);
+        self.device.extend(group.texts("device")?);
+        self.metric.extend(group.texts("metric")?);
+        self.at.extend(group.times("ts")?);
+        self.value.extend(group.column::<DoubleType>("value", "DOUBLE")?);
+        self.score.extend(group.column::<FloatType>("score", "FLOAT")?);
+        self.alert.extend(group.column::<FloatType>("alert", "FLOAT")?);
+        self.expected.extend(group.column::<DoubleType>("expected", "DOUBLE")?);
+        self.outcome.extend(group.known::<Outcome>("outcome")?);
+        self.quality.extend(group.known::<Quality>("quality")?);
+        self.seq.extend(group.sequences()?);
+        self.sub.extend(group.column::<Int32Type>("sub", "INT32")?.into_iter().map(|sub| sub as u32));
+        self.arrived.extend(group.times("arrived")?);
+        Ok(())
+    }
+}
+
+/// A text that was checked when it was read.
+fn text(bytes: &ByteArray) -> &str {
+    bytes.as_utf8().unwrap_or_default()
+}
+
+/// One row group, and how many rows stand before it.
+struct Group<'a> {
+    group: &'a dyn RowGroupReader,
+    before: usize,
+}
+
+impl Group<'_> {
+    /// All values of a column that has one in every row.
+    fn column<T: DataType>(&self, name: &'static str, expected: &'static str) -> Result<Vec<T::T>, LakeError> {
+        let wrong = || LakeError::Column { column: name, expected };
+        let columns = self.group.metadata().columns();
+        let index = columns.iter().position(|column| column.column_path().string() == name).ok_or_else(wrong)?;
+        let about = columns[index].column_descr();
+        if about.physical_type() != T::get_physical_type() || about.max_def_level() + about.max_rep_level() > 0 {
+            return Err(wrong());
+        }
+        let rows = usize::try_from(self.group.metadata().num_rows()).unwrap_or_default();
+        let mut reader: ColumnReaderImpl<T> = get_typed_column_reader(self.group.get_column_reader(index)?);
+        let mut values = Vec::new();
+        while values.len() < rows {
+            if reader.read_records(rows - values.len(), None, None, &mut values)?.0 == 0 {
+                return Err(self.cell(values.len(), name, "a value; the column ends early"));
+            }
+        }
+        Ok(values)
+    }
+
+    fn cell(&self, row: usize, column: &'static str, expected: &'static str) -> LakeError {
+        LakeError::Cell { row: self.before + row + 1, column, expected }
+    }
+
+    /// The cells of a column, each turned into what it stands for.
+    fn cells<T: DataType, V>(
+        &self,
+        name: &'static str,
+        physical: &'static str,
+        expected: &'static str,
+        of: impl Fn(T::T) -> Option<V>,
+    ) -> Result<Vec<V>, LakeError> {
+        let values = self.column::<T>(name, physical)?.into_iter().enumerate();
+        values.map(|(row, value)| of(value).ok_or_else(|| self.cell(row, name, expected))).collect()
+    }
+
+    fn texts(&self, name: &'static str) -> Result<Vec<ByteArray>, LakeError> {
+        self.cells::<ByteArrayType, _>(name, "BYTE_ARRAY", "UTF-8", |bytes| bytes.as_utf8().is_ok().then_some(bytes))
+    }
+
+    fn times(&self, name: &'static str) -> Result<Vec<Timestamp>, LakeError> {
+        let expected = "milliseconds between 1980 and 2200";
+        self.cells::<Int64Type, _>(name, "INT64", expected, |millis| Timestamp::from_millis(millis).ok())
+    }
+
+    fn sequences(&self) -> Result<Vec<SequenceNumber>, LakeError> {
+        let expected = "a sequence number in 24 bytes";
+        self.cells::<ByteArrayType, _>("seq", "BYTE_ARRAY", expected, |bytes| packed::unpack(bytes.data()))
+    }
+
+    /// Texts that each stand for one variant of `V`.
+    fn known<V: DeserializeOwned>(&self, name: &'static str) -> Result<Vec<V>, LakeError> {
+        self.cells::<ByteArrayType, _>(name, "BYTE_ARRAY", "a name that this version knows", |bytes| {
+            V::deserialize(StrDeserializer::<Unknown>::new(bytes.as_utf8().ok()?)).ok()
+        })
+    }
+}
