@@ -1,11 +1,13 @@
-//! The seam at which detectors are added: one trait, one kind of evidence.
+//! The seam at which detectors are added, and the evidence that all of them give.
 //!
-//! A detector looks at one metric and says how strongly the newest value speaks for a fault, in units of its own alarm
-//! line: 1.0 is the line. It also says what it expected, so that every verdict can be explained. To add one: implement
-//! [`Detector`], give it a [`DetectorId`], and name it in `Series::look`; the state version rises with it.
+//! A detector says how strongly the newest value speaks for a fault, in units of its own alarm line: 1.0 is the line. It
+//! also says what it expected, so that every verdict can be explained. One that looks at a metric alone implements
+//! [`Detector`] and is named in `Series::look`; what needs the metrics together belongs to [`joint`]. The state version
+//! rises with each.
 
-pub mod level;
+pub(crate) mod joint;
 pub mod limit;
+pub mod stuck;
 
 use serde::{Deserialize, Serialize};
 
@@ -19,11 +21,17 @@ pub enum DetectorId {
     Limit,
     /// A value, or a run of values, away from the metric's own level.
     Level,
+    /// A value that does not fit the device's other metrics.
+    Relation,
+    /// Readings that differ from one to the next more, or less, than they used to.
+    Roughness,
+    /// One value again and again.
+    Stuck,
 }
 
 impl DetectorId {
     /// All of them, in the order in which ties are decided.
-    pub const ALL: [Self; 2] = [Self::Limit, Self::Level];
+    pub const ALL: [Self; 5] = [Self::Limit, Self::Stuck, Self::Level, Self::Relation, Self::Roughness];
 
     /// The stored name.
     #[must_use]
@@ -31,6 +39,9 @@ impl DetectorId {
         match self {
             Self::Limit => "limit",
             Self::Level => "level",
+            Self::Relation => "relation",
+            Self::Roughness => "roughness",
+            Self::Stuck => "stuck",
         }
     }
 
@@ -50,8 +61,6 @@ pub struct Input<'a> {
     pub at: Timestamp,
     /// What the profile says of the metric.
     pub settings: &'a MetricSettings,
-    /// How many metrics the device has: they share the device's budget of false alerts.
-    pub metrics: usize,
 }
 
 /// What one detector makes of one value.

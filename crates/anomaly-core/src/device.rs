@@ -1,18 +1,29 @@
 //! One device: its metrics together, whether it is abnormal now, and when that is worth an alert.
 //!
-//! A device turns abnormal when the evidence of a reading reaches the alarm line and stays abnormal until [`HOLD`] rows in
-//! a row were below it. The alert is raised once, when it turns; a limit that somebody set is a promise of its own, so a
-//! limit breach that opens during an episode is told as well.
+//! A device turns abnormal when the evidence of a row reaches the alarm line and stays abnormal until enough rows in a row
+//! were below it. What the metrics say together is told once the evidence of its episode suffices for the number of false
+//! alerts that the profile accepts. A crossed limit or a stuck sensor is plain to see and told at once, within an episode
+//! as well.
 
 use serde::{Deserialize, Serialize};
 
-use crate::detector::DetectorId;
+use crate::detector::joint::Monitor;
+use crate::detector::{DetectorId, Evidence};
 use crate::{
-    Anomaly, AnomalyId, Contribution, Explanation, Observation, Profile, ReadingVerdict, Series, Severity, Timestamp,
+    Anomaly, AnomalyId, Contribution, Explanation, Observation, Outcome, Profile, ReadingVerdict, Series, Severity,
+    Timestamp,
 };
 
-/// Rows below the line that end an episode.
-pub(crate) const HOLD: u8 = 16;
+/// Readings of a metric inside its limits that end a breach.
+const HOLD: u8 = 16;
+/// A row this far along the way to the line adds to the evidence of an episode.
+const EVIDENCE_FROM: f64 = 0.9;
+/// Evidence asked for, in rows, for each factor e that the accepted false alerts are below one a week.
+const EVIDENCE_PER_FACTOR: f64 = 1.3;
+/// Standard deviations of a Gaussian that the alarm line stands for, before the budget is shared out.
+const LINE_DEVIATIONS: f64 = 4.2;
+/// Most metrics that an anomaly's explanation lists.
+const CONTRIBUTIONS_MAX: usize = 8;
 
 /// How a device is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -70,21 +81,36 @@ impl Scored {
     }
 }
 
-/// The state of one device: about 200 bytes for each metric.
+/// The state of one device: about 0.7 KiB for each metric.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Device {
     series: Vec<Series>,
+    monitor: Monitor,
     status: DeviceStatus,
-    /// Rows below the line since the last one above, within an episode.
-    quiet: u8,
     score: f64,
+    /// Evidence of the monitor's episode that nobody was told of yet; `None` outside an episode and once it is told.
+    untold: Option<Untold>,
     /// When the current status began, milliseconds; 0 before the first reading.
     since: i64,
 }
 
+/// An episode that may still turn out to be nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Untold {
+    onset: Timestamp,
+    evidence: f64,
+}
+
 impl Default for Device {
     fn default() -> Self {
-        Self { series: Vec::new(), status: DeviceStatus::Warming, quiet: 0, score: 0.0, since: 0 }
+        Self {
+            series: Vec::new(),
+            monitor: Monitor::default(),
+            status: DeviceStatus::Warming,
+            score: 0.0,
+            untold: None,
+            since: 0,
+        }
     }
 }
 
@@ -143,56 +169,106 @@ impl Device {
     ) {
         out.readings.clear();
         out.alert = None;
-        let times = (observation.at, observation.arrived);
-        for (place, reading) in observation.readings.iter().enumerate() {
-            let index = self.index(observation, place, profile);
-            let metrics = self.series.len();
-            let series = &mut self.series[index];
-            series.settle(profile, fingerprint, observation.device);
-            out.readings.push(series.observe(index, reading.value.get(), reading.quality, times, metrics));
-        }
+        let opened = self.look_at_each(observation, profile, fingerprint, out);
         let before = self.status;
-        let breach_opened = self.follow_breaches(&out.readings);
-        self.follow_status(&out.readings, observation.at);
+        if out.readings.iter().any(|reading| reading.outcome == Outcome::Scored) {
+            let told = self.look_at_all(observation, out);
+            self.follow_status(&out.readings, observation.at);
+            if opened || told.is_some() {
+                // What is told now is not told again when more evidence has come.
+                self.untold = None;
+                let onset = told.filter(|_| !opened).unwrap_or(observation.at);
+                out.alert = Some(Box::new(self.anomaly(observation, onset, &out.readings)));
+            }
+        }
         out.score = self.score;
         out.status = self.status;
         out.changed = self.status != before;
-        let turned = out.changed && self.status == DeviceStatus::Abnormal;
-        if turned || breach_opened {
-            out.alert = Some(Box::new(self.anomaly(observation, &out.readings)));
-        }
     }
 
-    /// Follows each metric's limit breach; says whether one opened on this row.
-    fn follow_breaches(&mut self, readings: &[ReadingVerdict]) -> bool {
+    /// Places every reading in time and asks the detectors that look at one metric. Says whether one of them opens.
+    fn look_at_each(
+        &mut self,
+        observation: &Observation<'_>,
+        profile: &Profile,
+        fingerprint: u64,
+        out: &mut Scored,
+    ) -> bool {
         let mut opened = false;
-        for reading in readings.iter().filter(|reading| reading.outcome.is_scored()) {
-            let series = &mut self.series[reading.series];
-            if reading.evidence.detector == DetectorId::Limit && reading.evidence.strength >= 1.0 {
-                opened |= !series.breached;
-                (series.breached, series.inside) = (true, 0);
-            } else if series.breached {
-                series.inside += 1;
-                series.breached = series.inside < HOLD;
+        for (place, reading) in observation.readings.iter().enumerate() {
+            let index = self.index(observation, place, profile);
+            let series = &mut self.series[index];
+            series.settle(profile, fingerprint, observation.device);
+            let value = reading.value.get();
+            let mut verdict = ReadingVerdict {
+                series: index,
+                outcome: Outcome::Scored,
+                observed: value,
+                evidence: Evidence::none(DetectorId::Level, value),
+            };
+            if let Some(unfit) = series.unfit(observation.at, observation.arrived, reading.quality) {
+                verdict.outcome = unfit;
+            } else {
+                let found = series.look(value, observation.at);
+                opened |= series.follow(found.is_some(), HOLD);
+                verdict.evidence = found.unwrap_or(verdict.evidence);
             }
+            out.readings.push(verdict);
         }
         opened
     }
 
-    fn follow_status(&mut self, readings: &[ReadingVerdict], at: Timestamp) {
-        let scored = readings.iter().filter(|reading| reading.outcome.is_scored());
-        let Some(best) = scored.map(|reading| reading.evidence.strength).max_by(f64::total_cmp) else { return };
-        let before = self.status;
-        if best >= 1.0 {
-            (self.status, self.quiet) = (DeviceStatus::Abnormal, 0);
-        } else if self.status == DeviceStatus::Abnormal {
-            self.quiet += 1;
-            if self.quiet >= HOLD {
-                (self.status, self.quiet) = (DeviceStatus::Normal, 0);
+    /// Asks the monitor and joins what it says with what each metric says alone. Returns when the episode began that is to
+    /// be told on this row.
+    fn look_at_all(&mut self, observation: &Observation<'_>, out: &mut Scored) -> Option<Timestamp> {
+        let Self { series, monitor, .. } = self;
+        let fit = out.readings.iter().filter(|reading| reading.outcome == Outcome::Scored);
+        let sensitivity = fit.clone().map(|reading| series[reading.series].settings().sensitivity).fold(0.0, f64::max);
+        let values = fit.map(|reading| (reading.series, reading.observed));
+        let joint = monitor.observe(values, sensitivity, |metric, kind, departure| {
+            let settings = series[metric].settings();
+            settings.runs(kind) && settings.direction.covers(departure)
+        });
+        for reading in out.readings.iter_mut().filter(|reading| reading.outcome == Outcome::Scored) {
+            let Some(share) = monitor.share(reading.series) else {
+                reading.outcome = Outcome::Warming;
+                continue;
+            };
+            if !monitor.is_warm() {
+                reading.outcome = Outcome::Warming;
             }
-        } else if readings.iter().any(|reading| reading.outcome == crate::Outcome::Scored) {
-            self.status = DeviceStatus::Normal;
+            let strength = if monitor.is_warm() { share.strength } else { 0.0 };
+            if reading.evidence.strength >= 1.0 {
+                reading.evidence.strength = reading.evidence.strength.max(strength);
+            } else {
+                let tail = libm::erfc(strength * LINE_DEVIATIONS / std::f64::consts::SQRT_2);
+                let (detector, expected, spread) = (share.kind, share.expected, share.spread);
+                reading.evidence = Evidence { detector, strength, expected, spread, tail };
+            }
         }
+        if joint.opens {
+            self.untold = Some(Untold { onset: observation.at, evidence: 0.0 });
+        } else if !joint.is_on {
+            self.untold = None;
+        }
+        let untold = self.untold.as_mut()?;
+        untold.evidence += (joint.best - EVIDENCE_FROM).clamp(0.0, 1.0);
+        let asked = EVIDENCE_PER_FACTOR * -libm::log(sensitivity.min(1.0));
+        // Told on a row that shows it: the explanation is of this row.
+        (untold.evidence >= asked && joint.best >= 1.0).then_some(untold.onset)
+    }
+
+    fn follow_status(&mut self, readings: &[ReadingVerdict], at: Timestamp) {
+        let before = self.status;
+        let best = readings.iter().map(|reading| reading.evidence.strength).fold(0.0, f64::max);
+        let raised = self.series.iter().any(|series| series.raised);
+        self.status = if raised || self.monitor.is_on() {
+            DeviceStatus::Abnormal
+        } else if self.monitor.is_warm() {
+            DeviceStatus::Normal
+        } else {
+            DeviceStatus::Warming
+        };
         // The line is a number people compare with: 0.9995 printed as 1.0 on a normal row would confuse them.
         self.score = if self.status == DeviceStatus::Abnormal { best.max(1.0) } else { best.min(0.999) };
         if self.status != before || self.since == 0 {
@@ -200,9 +276,15 @@ impl Device {
         }
     }
 
-    fn anomaly(&self, observation: &Observation<'_>, readings: &[ReadingVerdict]) -> Anomaly {
-        let explanation = self.explain(readings);
-        let loudest: Vec<&Contribution> = explanation.contributions.iter().filter(|c| c.strength >= 1.0).collect();
+    fn anomaly(&self, observation: &Observation<'_>, onset: Timestamp, readings: &[ReadingVerdict]) -> Anomaly {
+        let mut explanation = self.explain(readings);
+        explanation.score = explanation.score.max(1.0);
+        explanation.contributions.truncate(CONTRIBUTIONS_MAX);
+        let mut loudest: Vec<&Contribution> =
+            explanation.contributions.iter().filter(|contribution| contribution.strength >= 1.0).collect();
+        if loudest.is_empty() {
+            loudest.extend(explanation.contributions.first());
+        }
         let detector = loudest.first().map_or(DetectorId::Level, |c| c.detector);
         let metrics: Vec<String> = loudest.iter().map(|c| c.metric.clone()).collect();
         let names: Vec<&str> = metrics.iter().map(String::as_str).collect();
@@ -211,11 +293,11 @@ impl Device {
             self.series.iter().find(|series| series.name() == *name).and_then(|series| series.settings().severity)
         });
         Anomaly {
-            id: AnomalyId::of(tenant, device, &names, detector, observation.at),
+            id: AnomalyId::of(tenant, device, &names, detector, onset),
             tenant: tenant.to_owned(),
             device: device.to_owned(),
             detector,
-            onset: observation.at,
+            onset,
             score: explanation.score,
             severity: fixed.max().unwrap_or_else(|| Severity::of_strength(explanation.score)),
             metrics,

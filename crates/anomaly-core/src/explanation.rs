@@ -78,25 +78,42 @@ impl Contribution {
                 let (side, word) = if self.observed > self.expected { ("above", "upper") } else { ("below", "lower") };
                 format!("{name} {seen} is {side} its {word} limit of {}", self.with_unit(self.expected))
             }
-            Outcome::Warming => format!("{name} {seen} is within its limits; its usual range is still being learned"),
-            Outcome::Scored => {
-                let (usual, off) = (self.with_unit(self.expected), (self.observed - self.expected).abs());
-                let deviations = if self.spread > 0.0 { off / self.spread } else { 0.0 };
-                if self.strength >= 1.0 && deviations >= 1.0 {
-                    let side = if self.observed > self.expected { "above" } else { "below" };
-                    format!("{name} {seen} is {} standard deviations {side} its usual {usual}", readable(deviations))
-                } else if self.strength >= 1.0 {
-                    format!("the average of recent {name} readings has left its usual {usual} (now {seen})")
-                } else {
-                    let percent = (self.strength * 100.0).round();
-                    format!("{name} {seen} is near its usual {usual}, {percent} % of the way to the alarm line")
-                }
+            Outcome::Scored | Outcome::Warming if self.detector == DetectorId::Stuck && self.strength >= 1.0 => {
+                format!("{name} repeats {seen} again and again, more often than it ever did")
             }
+            Outcome::Warming => format!("{name} {seen} is within its limits; its usual range is still being learned"),
+            Outcome::Scored => self.describe_departure(&seen),
         };
         if limits_stood_down {
             text.push_str("; the built-in limits do not fit this metric, set limits in the profile");
         }
         text
+    }
+}
+
+impl Contribution {
+    /// Departures from the usual, and how far a normal reading is from the line.
+    fn describe_departure(&self, seen: &str) -> String {
+        let (name, expected) = (&self.metric, self.with_unit(self.expected));
+        let off = (self.observed - self.expected).abs();
+        let deviations = if self.spread > 0.0 { off / self.spread } else { 0.0 };
+        let side = if self.observed > self.expected { "above" } else { "below" };
+        match self.detector {
+            _ if self.strength < 1.0 => {
+                let percent = (self.strength * 100.0).round();
+                format!("{name} {seen} is as expected (about {expected}), {percent} % of the way to the alarm line")
+            }
+            DetectorId::Relation => {
+                format!("{name} {seen} does not fit the device's other metrics, which make one expect about {expected}")
+            }
+            DetectorId::Roughness => {
+                format!("{name} (now {seen}) varies from reading to reading as it usually does not")
+            }
+            _ if deviations >= 2.0 => {
+                format!("{name} {seen} is {} standard deviations {side} its usual {expected}", readable(deviations))
+            }
+            _ => format!("the average of recent {name} readings has left its usual {expected} (now {seen})"),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::detector::{Detector, DetectorId, Evidence, Input, level::Level, limit::Limit};
+use crate::detector::{Detector, Evidence, Input, limit::Limit, stuck::Stuck};
 use crate::{DeviceName, MetricSettings, Profile, Quality, Timestamp};
 
 /// A reading this much ahead of its arrival is from the future: kept and counted, not scored, one hour.
@@ -73,12 +73,12 @@ pub struct Series {
     /// Time of the newest late reading of the current run of late ones, milliseconds.
     late_newest: i64,
     late_run: u8,
-    /// Within the course of a limit breach.
-    pub(crate) breached: bool,
-    /// Readings inside the limits since the breach.
-    pub(crate) inside: u8,
+    /// Within an episode of a detector that looks at this metric alone.
+    pub(crate) raised: bool,
+    /// Readings since the last one that spoke for it.
+    pub(crate) quiet: u8,
     limit: Limit,
-    level: Level,
+    stuck: Stuck,
     #[serde(skip)]
     settings: MetricSettings,
     /// Fingerprint of the profiles that the settings come from; `None` until resolved.
@@ -93,10 +93,10 @@ impl Series {
             newest: 0,
             late_newest: 0,
             late_run: 0,
-            breached: false,
-            inside: 0,
+            raised: false,
+            quiet: 0,
             limit: Limit::default(),
-            level: Level::default(),
+            stuck: Stuck::default(),
             settings: MetricSettings::default(),
             settled: None,
         }
@@ -129,7 +129,7 @@ impl Series {
     }
 
     /// Places a reading in time; `None` means it is to be scored.
-    fn unfit(&mut self, at: Timestamp, arrived: Timestamp, quality: Quality) -> Option<Outcome> {
+    pub(crate) fn unfit(&mut self, at: Timestamp, arrived: Timestamp, quality: Quality) -> Option<Outcome> {
         if quality == Quality::Bad {
             return Some(Outcome::BadQuality);
         }
@@ -140,7 +140,7 @@ impl Series {
             return Some(Outcome::Repeated);
         }
         if at.millis() > self.newest {
-            self.late_run = 0;
+            (self.newest, self.late_run) = (at.millis(), 0);
             return None;
         }
         self.late_run = if self.late_run == 0 || at.millis() > self.late_newest { self.late_run + 1 } else { 1 };
@@ -148,41 +148,28 @@ impl Series {
         if self.late_run < LATE_RUN_ACCEPTED {
             return Some(Outcome::Late);
         }
-        self.late_run = 0;
+        (self.newest, self.late_run) = (at.millis(), 0);
         None
     }
 
-    /// Takes one reading.
-    pub(crate) fn observe(
-        &mut self,
-        index: usize,
-        value: f64,
-        quality: Quality,
-        (at, arrived): (Timestamp, Timestamp),
-        metrics: usize,
-    ) -> ReadingVerdict {
-        if let Some(outcome) = self.unfit(at, arrived, quality) {
-            let evidence = Evidence::none(DetectorId::Level, value);
-            return ReadingVerdict { series: index, outcome, observed: value, evidence };
-        }
-        self.newest = at.millis();
-        let evidence = self.look(value, at, metrics);
-        let outcome = if self.level.is_warm() { Outcome::Scored } else { Outcome::Warming };
-        ReadingVerdict { series: index, outcome, observed: value, evidence }
+    /// Asks the detectors that look at this metric alone. A crossed limit speaks first, because that is what people
+    /// understand at once.
+    pub(crate) fn look(&mut self, value: f64, at: Timestamp) -> Option<Evidence> {
+        let input = Input { value, at, settings: &self.settings };
+        let found = [self.limit.observe(&input), self.stuck.observe(&input)];
+        found.into_iter().find(|evidence| evidence.strength >= 1.0 && self.settings.runs(evidence.detector))
     }
 
-    /// Asks every detector and returns the strongest evidence. A crossed limit speaks first, because that is what people
-    /// understand at once; it is as strong as the strongest.
-    fn look(&mut self, value: f64, at: Timestamp, metrics: usize) -> Evidence {
-        let input = Input { value, at, settings: &self.settings, metrics };
-        let level = self.level.observe(&input);
-        let limit = self.limit.observe(&input);
-        let settings = &self.settings;
-        let level_strength = if settings.runs(DetectorId::Level) { level.strength } else { 0.0 };
-        if settings.runs(DetectorId::Limit) && limit.strength >= 1.0 {
-            return Evidence { strength: limit.strength.max(level_strength), ..limit };
+    /// Follows the episode of the detectors that look at this metric alone; says whether it opens.
+    pub(crate) fn follow(&mut self, found: bool, hold: u8) -> bool {
+        let opens = found && !self.raised;
+        if found {
+            (self.raised, self.quiet) = (true, 0);
+        } else if self.raised {
+            self.quiet += 1;
+            self.raised = self.quiet < hold;
         }
-        Evidence { strength: level_strength, ..level }
+        opens
     }
 }
 
@@ -195,14 +182,15 @@ mod tests {
     fn outcomes(times: &[(i64, i64)]) -> Vec<Outcome> {
         let at = |offset| Timestamp::from_millis(T0 + offset).unwrap();
         let mut series = Series::new("x");
-        times.iter().map(|(m, a)| series.observe(0, 1.0, Quality::Good, (at(*m), at(*a)), 1).outcome).collect()
+        let outcome = |(m, a): &(i64, i64)| series.unfit(at(*m), at(*a), Quality::Good).unwrap_or(Outcome::Scored);
+        times.iter().map(outcome).collect()
     }
 
     #[test]
     fn late_repeated_and_future_readings_are_told_apart_and_not_scored() {
-        use Outcome::{Future, Late, Repeated, Warming};
+        use Outcome::{Future, Late, Repeated, Scored};
         let found = outcomes(&[(0, 0), (10, 10), (5, 11), (10, 12), (FUTURE_MAX_MS + 14, 13), (20, 20)]);
-        assert_eq!(found, [Warming, Warming, Late, Repeated, Future, Warming]);
+        assert_eq!(found, [Scored, Scored, Late, Repeated, Future, Scored]);
     }
 
     #[test]
@@ -212,7 +200,7 @@ mod tests {
         let found = outcomes(&times);
         let accepted = usize::from(LATE_RUN_ACCEPTED);
         assert!(found[1..accepted].iter().all(|o| *o == Outcome::Late));
-        assert!(found[accepted..].iter().all(|o| *o == Outcome::Warming));
+        assert!(found[accepted..].iter().all(|o| *o == Outcome::Scored));
     }
 
     #[test]

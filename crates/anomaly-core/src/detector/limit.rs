@@ -73,7 +73,7 @@ mod tests {
         let mut limit = Limit::default();
         values
             .iter()
-            .map(|&value| limit.observe(&Input { value, at: Timestamp::MIN, settings: &settings, metrics: 1 }).strength)
+            .map(|&value| limit.observe(&Input { value, at: Timestamp::MIN, settings: &settings }).strength)
             .collect()
     }
 
