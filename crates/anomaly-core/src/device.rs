@@ -22,6 +22,8 @@ const EVIDENCE_FROM: f64 = 0.9;
 const EVIDENCE_PER_FACTOR: f64 = 1.3;
 /// Standard deviations of a Gaussian that the alarm line stands for, before the budget is shared out.
 const LINE_DEVIATIONS: f64 = 4.2;
+/// Tails below this are all the same to people, and some stores hold no smaller number (DynamoDB ends at 1e-130).
+const TAIL_MIN: f64 = 1e-100;
 /// Most metrics that an anomaly's explanation lists.
 const CONTRIBUTIONS_MAX: usize = 8;
 
@@ -241,7 +243,7 @@ impl Device {
             if reading.evidence.strength >= 1.0 {
                 reading.evidence.strength = reading.evidence.strength.max(strength);
             } else {
-                let tail = libm::erfc(strength * LINE_DEVIATIONS / std::f64::consts::SQRT_2);
+                let tail = libm::erfc(strength * LINE_DEVIATIONS / std::f64::consts::SQRT_2).max(TAIL_MIN);
                 let (detector, expected, spread) = (share.kind, share.expected, share.spread);
                 reading.evidence = Evidence { detector, strength, expected, spread, tail };
             }

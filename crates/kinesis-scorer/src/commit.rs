@@ -54,7 +54,7 @@ pub async fn put<W: PutIfAbsent + Sync>(
         match world.put_if_absent(&key, bytes).await {
             Ok(_) => return Ok((ObjectRef { key, sha256 }, calls)),
             Err(PutError::Conflict(key)) => {
-                tracing::info!(key = key.as_str(), "an orphan has the name, taking another")
+                tracing::info!(key = key.as_str(), "an orphan has the name, taking another");
             }
             Err(PutError::Store(error)) => return Err(error),
         }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use telemetry::sequence::SequenceNumber;
 
-/// Most items one transaction may change (Amazon DynamoDB Developer Guide, "TransactWriteItems").
+/// Most items one transaction may change (Amazon DynamoDB Developer Guide, on `TransactWriteItems`).
 pub const TRANSACTION_ITEMS_MAX: usize = 100;
 
 /// One shard of one stream in one region.
@@ -51,7 +51,9 @@ impl ContentHash {
     /// Hashes `bytes`.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
-        Self(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
+        let digest = <[u8; 32]>::from(Sha256::digest(bytes));
+        let half = |bytes: &[u8]| bytes.iter().fold(0, |number: u128, byte| number << 8 | u128::from(*byte));
+        Self(format!("{:032x}{:032x}", half(&digest[..16]), half(&digest[16..])))
     }
 
     /// The digits.

@@ -44,8 +44,7 @@ impl StoreError {
 /// Reads the checkpoint of a shard, strongly consistent: it shows every commit that was acknowledged before the call.
 pub trait LoadCheckpoint {
     /// `None`: nothing was ever committed.
-    fn load_checkpoint(&self, shard: &ShardId)
-    -> impl Future<Output = Result<Option<Checkpoint>, StoreError>> + Send;
+    fn load_checkpoint(&self, shard: &ShardId) -> impl Future<Output = Result<Option<Checkpoint>, StoreError>> + Send;
 }
 
 /// Why a transaction changed nothing.

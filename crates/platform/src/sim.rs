@@ -189,7 +189,8 @@ impl SimWorld {
         E: From<StoreError> + std::fmt::Display + Send + 'static,
     {
         let (index, fault) = self.inside().script.begin(verb, &target);
-        let failed = |kind, remedy: &str| Err(StoreError { kind, verb, target, remedy: remedy.into(), source: None }.into());
+        let failed =
+            |kind, remedy: &str| Err(StoreError { kind, verb, target, remedy: remedy.into(), source: None }.into());
         match fault {
             None => self.answer(index, happen),
             Some(Fault::Throttle) => failed(StoreErrorKind::Throttled, "throttled by the test"),

@@ -22,8 +22,8 @@ use std::borrow::Cow;
 use anomaly_core::Timestamp;
 
 pub use self::error::LakeError;
-pub use self::line::LINE_BYTES_MAX;
 use self::frame::LineBuffer;
+pub use self::line::LINE_BYTES_MAX;
 use self::line::Lines;
 use crate::sequence::SequenceNumber;
 

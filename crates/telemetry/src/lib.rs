@@ -2,9 +2,10 @@
 //!
 //! [`kinesis`] reads and writes the event that Lambda hands over, [`payload`] turns one record's bytes into observations
 //! of [`anomaly_core`] or into [`poison`] with a name. Everything is checked here, once; what comes out cannot be wrong.
-//! Nothing here does I/O or reads a clock.
+//! Nothing here reads a clock, and only [`history`] opens files.
 
 pub mod bronze;
+pub mod history;
 mod json;
 pub mod kinesis;
 mod kpl;

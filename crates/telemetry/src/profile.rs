@@ -62,14 +62,15 @@ pub const ALIASES_MAX: usize = 64;
 /// [`ProfileErrors`] with every mistake in the text, in the order of the lines.
 pub fn parse_profile(text: &str) -> Result<Profile, ProfileErrors> {
     if text.len() > PROFILE_BYTES_MAX {
-        let message = format!("the profile has {} bytes, the limit is {PROFILE_BYTES_MAX}; split the tenant", text.len());
+        let message =
+            format!("the profile has {} bytes, the limit is {PROFILE_BYTES_MAX}; split the tenant", text.len());
         return Err(ProfileErrors::one(message));
     }
     let (table, syntax) = DeTable::parse_recoverable(text);
-    let mut mistakes = Mistakes::new(text);
+    let mut mistakes = Mistakes::default();
     for error in &syntax {
         mistakes.syntax(error.span(), error.message());
     }
     let profile = read::profile(table.get_ref(), &mut mistakes);
-    mistakes.into_result(profile)
+    mistakes.into_result(text, profile)
 }

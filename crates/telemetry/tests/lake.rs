@@ -1,5 +1,6 @@
 //! The stored forms of the lake: what goes in comes out, the bytes are the same every time, and what was stored once stays
 //! readable.
+#![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 mod lake_plant;
 
@@ -200,7 +201,7 @@ fn silver_without_rows_is_an_object_without_rows() {
 #[test]
 fn silver_beyond_the_limit_or_of_other_bytes_is_refused() {
     let mut writer = SilverWriter::new();
-    lake_plant::batch(300, &mut |row| writer.push(row), &mut |_, _, _| ());
+    lake_plant::batch(300, |row| writer.push(row), |_, _, _, _| ());
     let object = writer.finish().unwrap();
     assert!(matches!(SilverReader::new(object.clone(), 1000), Err(LakeError::TooLarge { bytes_max: 1000, .. })));
     assert!(SilverReader::new(object[..object.len() - 9].to_vec(), MIB).is_err());
@@ -210,9 +211,13 @@ fn silver_beyond_the_limit_or_of_other_bytes_is_refused() {
 #[test]
 fn a_reading_costs_at_most_thirteen_bytes_in_bronze_and_silver_together() {
     let (mut bronze, mut silver) = (BronzeWriter::new(), SilverWriter::new());
-    lake_plant::batch(1500, &mut |row| silver.push(row), &mut |seq, arrived, (device, data)| {
-        bronze.push(seq, arrived, device, data, true);
-    });
+    lake_plant::batch(
+        1500,
+        |row| silver.push(row),
+        |seq, arrived, device, data| {
+            bronze.push(seq, arrived, device, data, true);
+        },
+    );
     let rows = silver.len();
     let (bronze, silver) = (bronze.finish().unwrap(), silver.finish().unwrap());
     let each = |bytes: usize| bytes as f64 / rows as f64;
@@ -224,11 +229,11 @@ fn a_reading_costs_at_most_thirteen_bytes_in_bronze_and_silver_together() {
 #[test]
 fn equal_rows_give_equal_silver_from_a_new_writer_and_from_a_used_one() {
     let mut used = SilverWriter::new();
-    lake_plant::batch(40, &mut |row| used.push(row), &mut |_, _, _| ());
+    lake_plant::batch(40, |row| used.push(row), |_, _, _, _| ());
     used.finish().unwrap();
-    lake_plant::batch(100, &mut |row| used.push(row), &mut |_, _, _| ());
+    lake_plant::batch(100, |row| used.push(row), |_, _, _, _| ());
     let mut new = SilverWriter::new();
-    lake_plant::batch(100, &mut |row| new.push(row), &mut |_, _, _| ());
+    lake_plant::batch(100, |row| new.push(row), |_, _, _, _| ());
     assert_eq!(used.finish().unwrap(), new.finish().unwrap());
 }
 
@@ -263,7 +268,8 @@ fn rows() -> impl Strategy<Value = Vec<(Names, Cells)>> {
     let names = ("[ab]{1,2}", "[a-z0-9.-]{1,9}", "\\PC{1,9}");
     let number = || proptest::num::f64::NORMAL | proptest::num::f64::ZERO | proptest::num::f64::SUBNORMAL;
     let score = || proptest::num::f32::POSITIVE | proptest::num::f32::ZERO;
-    let cells = (times(), number(), score(), score(), number(), outcomes(), qualities(), sequences(), any::<u32>(), times());
+    let cells =
+        (times(), number(), score(), score(), number(), outcomes(), qualities(), sequences(), any::<u32>(), times());
     proptest::collection::vec((names, cells), 0..60)
 }
 
@@ -295,7 +301,9 @@ proptest! {
             data: Cow::Borrowed(data),
         }, *embeds)).collect();
         let mut writer = QuarantineWriter::new();
-        records.iter().for_each(|(record, embeds)| writer.push(record, *embeds));
+        for (record, embeds) in &records {
+            writer.push(record, *embeds);
+        }
         let reader = QuarantineReader::new(&writer.finish().unwrap(), MIB).unwrap();
         let back: Vec<_> = reader.records().map(Result::unwrap).collect();
         prop_assert_eq!(back, records.into_iter().map(|(record, _)| record).collect::<Vec<_>>());
@@ -308,7 +316,9 @@ proptest! {
             SilverRow { tenant, device, metric, at, value, score, alert, expected, outcome, quality, seq, sub, arrived }
         }).collect();
         let mut writer = SilverWriter::new();
-        rows.iter().for_each(|row| writer.push(row));
+        for row in &rows {
+            writer.push(row);
+        }
         let reader = SilverReader::new(writer.finish().unwrap(), MIB).unwrap();
         prop_assert_eq!(reader.rows().collect::<Vec<_>>(), rows.iter().map(|row| row.kept()).collect::<Vec<_>>());
     }

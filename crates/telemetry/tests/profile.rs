@@ -1,4 +1,5 @@
 //! `profile.toml`: taken as a whole or refused with every mistake, its place and the remedy.
+#![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 use anomaly_core::profile::{Direction, Profile};
 use anomaly_core::{DetectorId, DeviceName, Severity, TenantName};
@@ -158,7 +159,10 @@ fn names_are_bounded_and_never_shown_raw() {
 #[test]
 fn a_name_stands_for_one_metric_only() {
     let text = "[metrics.a]\naliases = ['x', 'b', 'a#']\n[metrics.b]\naliases = ['x']\n";
-    check(text, &[(2, 17, "already stands for metric `b`"), (2, 22, "metric name"), (4, 12, "already stands for metric `a`")]);
+    check(
+        text,
+        &[(2, 17, "already stands for metric `b`"), (2, 22, "metric name"), (4, 12, "already stands for metric `a`")],
+    );
 }
 
 #[test]
@@ -175,10 +179,18 @@ fn a_profile_beyond_the_limit_is_refused_unread() {
 
 #[test]
 fn thousands_of_mistakes_are_counted_and_not_all_written_out() {
-    let text: String = (0..3000).map(|number| format!("key{number} = 1\n")).collect();
-    let errors = parse_profile(&text).unwrap_err();
+    let text: Vec<_> = (0..3000).map(|number| format!("key{number} = 1")).collect();
+    let errors = parse_profile(&text.join("\n")).unwrap_err();
     assert_eq!(errors.mistakes().len(), 3000);
     assert!(errors.to_string().ends_with("and 2950 more mistakes"), "{errors}");
+}
+
+#[test]
+fn lists_and_tables_beyond_their_limit_are_refused() {
+    let metrics: Vec<_> = (0..4097).map(|number| format!("m{number} = {{}}")).collect();
+    check(&format!("[metrics]\n{}", metrics.join("\n")), &[(1, 1, "4097 metrics, the limit is 4096")]);
+    let aliases = "'a', ".repeat(65);
+    check(&format!("[metrics.t]\naliases = [{aliases}]"), &[(2, 11, "65 entries, the limit is 64")]);
 }
 
 fn bundle() -> ProfileBundle {

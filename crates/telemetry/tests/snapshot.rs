@@ -1,4 +1,5 @@
 //! A snapshot comes back whole or is refused, with an error that says what to do.
+#![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -94,7 +94,7 @@ pub(crate) fn mixed(count: usize, salt: u64) -> Vec<Record> {
             (_, 3) => {
                 raw(index, "spBv1.0/hall/NDATA/node", minute, &sparkplug(None, 7, 1_400.0 + noise(index, 1), minute))
             }
-            (_, 7) if index % 2 == 0 => raw(index, "pump-1", minute, b"{\"nonsense\""),
+            (_, 7) if index.is_multiple_of(2) => raw(index, "pump-1", minute, b"{\"nonsense\""),
             (_, 8) => message(index, "pump-2", minute - 30, 50.0, 1.0),
             _ => {
                 let device = index % DEVICES.len();
@@ -141,7 +141,7 @@ pub(crate) fn event(shard: &str, records: &[Record]) -> Vec<u8> {
 
 /// Delivers records as one batch, with time to spare.
 pub(crate) async fn deliver(scorer: &SimScorer, shard: &str, records: &[Record]) -> BatchResponse {
-    deliver_within(scorer, shard, records, &|| Duration::from_secs(60)).await
+    deliver_within(scorer, shard, records, &|| Duration::from_mins(1)).await
 }
 
 /// Delivers records as one batch; `remaining` is asked for the time that is left.

@@ -118,10 +118,8 @@ impl Lake {
 
     pub(super) fn list(&self, prefix: &str, count_max: usize) -> Result<Vec<Listed>, StoreError> {
         let folder = match prefix.strip_suffix('/') {
-            Some(folder) => self.path(
-                LIST,
-                &Key::new(folder).map_err(|error| failure::permanent(LIST, &prefix, error.to_string()))?,
-            )?,
+            Some(folder) => self
+                .path(LIST, &Key::new(folder).map_err(|error| failure::permanent(LIST, &prefix, error.to_string()))?)?,
             None => return Err(failure::permanent(LIST, &prefix, "a prefix ends with `/`")),
         };
         let mut listed = Vec::new();

@@ -86,9 +86,7 @@ pub(super) fn database(dir: &Path) -> Result<Connection, OpenError> {
     let failed = |source| OpenError::Database { path: path.clone(), source };
     let mut connection = Connection::open(&path).map_err(failed)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
-    connection
-        .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))
-        .map_err(failed)?;
+    connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0)).map_err(failed)?;
     connection.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
     match schema::version(&connection).map_err(failed)? {
         0 => schema::create(&mut connection).map_err(failed)?,
@@ -140,4 +138,20 @@ fn known_version(dir: &Path, found: u32) -> Result<(), OpenError> {
 
 pub(super) fn lake(dir: &Path) -> Result<Lake, OpenError> {
     Lake::open(lake_folder(dir)).map_err(|source| OpenError::NotWritable { dir: dir.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_may_not_be_written_can_be_read_when_its_log_is_empty() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let writer = database(dir.path()).unwrap();
+        let path = database_path(dir.path());
+        assert!(immutable(&path).is_none(), "the tables are still in the log only");
+        drop(writer);
+        let (_, found) = immutable(&path).unwrap();
+        assert_eq!(found, schema::VERSION);
+    }
 }

@@ -211,13 +211,19 @@ impl Stream {
             return Err(PutRecordError::Full { bytes: self.bytes, bytes_max: self.bytes_max });
         }
         let hash = hash_key(partition_key);
-        let holds = |shard: &&mut Shard| shard.open && (shard.info.hash_range.0..=shard.info.hash_range.1).contains(&hash);
+        let holds =
+            |shard: &&mut Shard| shard.open && (shard.info.hash_range.0..=shard.info.hash_range.1).contains(&hash);
         // The open shards cover every hash key, so there always is one.
         let Some(shard) = self.shards.iter_mut().find(holds) else { return Err(PutRecordError::Ended) };
         let sequence = sequence_number(shard.number, shard.count);
         shard.count += 1;
         if shard.trimmed.is_none_or(|trimmed| sequence > trimmed) {
-            shard.records.push_back(Record { sequence, partition_key: partition_key.into(), data: data.into(), arrived });
+            shard.records.push_back(Record {
+                sequence,
+                partition_key: partition_key.into(),
+                data: data.into(),
+                arrived,
+            });
             self.bytes += bytes;
         }
         Ok((Arc::clone(&shard.id), sequence))

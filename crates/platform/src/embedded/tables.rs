@@ -156,10 +156,9 @@ impl Tables {
     ) -> Result<Vec<AnomalyRecord>, StoreError> {
         const VERB: &str = "find anomalies";
         let (sql, key) = match query {
-            AnomalyQuery::Device { tenant, device } => (
-                "SELECT body FROM anomalies WHERE pk = ?1 ORDER BY sk DESC LIMIT ?2",
-                format!("{tenant}#{device}"),
-            ),
+            AnomalyQuery::Device { tenant, device } => {
+                ("SELECT body FROM anomalies WHERE pk = ?1 ORDER BY sk DESC LIMIT ?2", format!("{tenant}#{device}"))
+            }
             AnomalyQuery::Day { tenant, day } => (
                 "SELECT body FROM anomalies WHERE day = ?1 ORDER BY onset DESC, pk DESC, sk DESC LIMIT ?2",
                 format!("{tenant}#{day}"),
@@ -255,9 +254,11 @@ fn already_there(connection: &Connection, change: &Change) -> rusqlite::Result<(
 
 fn write(connection: &Connection, change: &Change) -> rusqlite::Result<()> {
     if let Some(row) = &change.checkpoint {
-        connection
-            .prepare_cached("INSERT OR REPLACE INTO checkpoints VALUES (?1, ?2, ?3)")?
-            .execute(params![row.pk, row.version, row.body])?;
+        connection.prepare_cached("INSERT OR REPLACE INTO checkpoints VALUES (?1, ?2, ?3)")?.execute(params![
+            row.pk,
+            row.version,
+            row.body
+        ])?;
     }
     let mut insert = connection.prepare_cached("INSERT INTO anomalies VALUES (?1, ?2, ?3, ?4, ?5)")?;
     for row in &change.anomalies {

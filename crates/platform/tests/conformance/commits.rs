@@ -28,7 +28,7 @@ async fn is_moved(setup: &impl Setup, transaction: &Transaction<'_>) -> bool {
     matches!(setup.world().commit(transaction).await, Err(CommitError::CheckpointMoved))
 }
 
-pub async fn a_checkpoint_is_read_back_as_it_was_committed(setup: &impl Setup) {
+pub(crate) async fn a_checkpoint_is_read_back_as_it_was_committed(setup: &impl Setup) {
     let (world, shard) = (setup.world(), shard("shardId-000000000000"));
     assert_eq!(world.load_checkpoint(&shard).await.unwrap(), None);
     let mut first = checkpoint(1);
@@ -41,7 +41,7 @@ pub async fn a_checkpoint_is_read_back_as_it_was_committed(setup: &impl Setup) {
     }
 }
 
-pub async fn a_commit_on_a_moved_checkpoint_changes_nothing(setup: &impl Setup) {
+pub(crate) async fn a_commit_on_a_moved_checkpoint_changes_nothing(setup: &impl Setup) {
     let (world, shard) = (setup.world(), shard("shardId-000000000000"));
     let (first, second) = (checkpoint(1), checkpoint(2));
     for (next, expected) in [(&first, None), (&second, Some(1))] {
@@ -57,7 +57,7 @@ pub async fn a_commit_on_a_moved_checkpoint_changes_nothing(setup: &impl Setup) 
     assert_eq!(state_of(setup, "pump-1").await, None);
 }
 
-pub async fn an_expectation_must_hold_both_ways(setup: &impl Setup) {
+pub(crate) async fn an_expectation_must_hold_both_ways(setup: &impl Setup) {
     let (world, shard, next) = (setup.world(), shard("shardId-000000000000"), checkpoint(1));
     let with = |expected| Transaction { checkpoint: Some(change(&shard, &next, expected)), ..Transaction::default() };
     assert!(is_moved(setup, &with(Some(1))).await, "there is none");
@@ -67,7 +67,7 @@ pub async fn an_expectation_must_hold_both_ways(setup: &impl Setup) {
     world.commit(&with(Some(1))).await.unwrap();
 }
 
-pub async fn anomalies_that_are_there_are_named_and_nothing_changes(setup: &impl Setup) {
+pub(crate) async fn anomalies_that_are_there_are_named_and_nothing_changes(setup: &impl Setup) {
     let (world, shard, next) = (setup.world(), shard("shardId-000000000000"), checkpoint(1));
     let found: Vec<AnomalyRecord> = (0..4).map(|index| anomaly("acme", "pump-1", index)).collect();
     let before = Transaction { anomalies: vec![&found[1], &found[3]], ..Transaction::default() };
@@ -90,7 +90,7 @@ pub async fn anomalies_that_are_there_are_named_and_nothing_changes(setup: &impl
     assert_eq!(anomalies_of(setup, "acme", "pump-1").await.len(), 4);
 }
 
-pub async fn a_state_is_replaced_only_by_a_newer_one(setup: &impl Setup) {
+pub(crate) async fn a_state_is_replaced_only_by_a_newer_one(setup: &impl Setup) {
     let world = setup.world();
     let (old, new, other) = (state("acme", "pump-1", 9), state("acme", "pump-1", 10), state("acme", "pump-2", 1));
     let with = |states| Transaction { states, ..Transaction::default() };
@@ -102,7 +102,7 @@ pub async fn a_state_is_replaced_only_by_a_newer_one(setup: &impl Setup) {
     assert_eq!(state_of(setup, "pump-2").await, None);
 }
 
-pub async fn a_moved_checkpoint_is_told_before_anything_else(setup: &impl Setup) {
+pub(crate) async fn a_moved_checkpoint_is_told_before_anything_else(setup: &impl Setup) {
     let (world, shard, next) = (setup.world(), shard("shardId-000000000000"), checkpoint(1));
     let (found, how) = (anomaly("acme", "pump-1", 0), state("acme", "pump-1", 1));
     let commit =
@@ -111,7 +111,7 @@ pub async fn a_moved_checkpoint_is_told_before_anything_else(setup: &impl Setup)
     assert!(is_moved(setup, &commit).await);
 }
 
-pub async fn a_repeated_transaction_is_refused(setup: &impl Setup) {
+pub(crate) async fn a_repeated_transaction_is_refused(setup: &impl Setup) {
     let (world, shard) = (setup.world(), shard("shardId-000000000000"));
     let (first, second, found) = (checkpoint(1), checkpoint(2), anomaly("acme", "pump-1", 0));
     let base = Transaction { checkpoint: Some(change(&shard, &first, None)), ..Transaction::default() };
@@ -126,7 +126,7 @@ pub async fn a_repeated_transaction_is_refused(setup: &impl Setup) {
     assert_eq!(anomalies_of(setup, "acme", "pump-1").await.len(), 1);
 }
 
-pub async fn one_of_two_commits_at_a_time_wins(setup: &impl Setup) {
+pub(crate) async fn one_of_two_commits_at_a_time_wins(setup: &impl Setup) {
     let (world, shard) = (setup.world(), shard("shardId-000000000000"));
     let (mut one, mut two) = (checkpoint(1), checkpoint(1));
     (one.stream_time, two.stream_time) = (at(1), at(2));
@@ -142,7 +142,7 @@ pub async fn one_of_two_commits_at_a_time_wins(setup: &impl Setup) {
     assert!(matches!(loser, CommitError::CheckpointMoved) || transient(&loser), "{loser:?}");
 }
 
-pub async fn shards_have_checkpoints_of_their_own(setup: &impl Setup) {
+pub(crate) async fn shards_have_checkpoints_of_their_own(setup: &impl Setup) {
     let world = setup.world();
     let (here, sibling) = (shard("shardId-000000000000"), shard("shardId-000000000001"));
     let next = checkpoint(1);
@@ -153,7 +153,7 @@ pub async fn shards_have_checkpoints_of_their_own(setup: &impl Setup) {
     }
 }
 
-pub async fn a_transaction_changes_1_to_100_items(setup: &impl Setup) {
+pub(crate) async fn a_transaction_changes_1_to_100_items(setup: &impl Setup) {
     let (world, shard, next) = (setup.world(), shard("shardId-000000000000"), checkpoint(1));
     assert!(matches!(world.commit(&Transaction::default()).await, Err(CommitError::Size(0))));
     let found: Vec<AnomalyRecord> = (0..98).map(|index| anomaly("acme", "pump-1", index)).collect();
@@ -170,7 +170,7 @@ pub async fn a_transaction_changes_1_to_100_items(setup: &impl Setup) {
     assert_eq!(anomalies_of(setup, "acme", "pump-1").await.len(), 98);
 }
 
-pub async fn chunks_go_without_a_checkpoint(setup: &impl Setup) {
+pub(crate) async fn chunks_go_without_a_checkpoint(setup: &impl Setup) {
     let (found, how) = (anomaly("acme", "pump-1", 0), state("acme", "pump-1", 1));
     let chunk = Transaction { checkpoint: None, anomalies: vec![&found], states: vec![&how] };
     setup.world().commit(&chunk).await.unwrap();

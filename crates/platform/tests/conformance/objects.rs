@@ -6,7 +6,7 @@ use platform::ports::{GetObject as _, ListObjects as _, PutError, PutIfAbsent as
 use super::records::key;
 use super::worlds::Setup;
 
-pub async fn an_object_is_stored_once_and_never_changed(setup: &impl Setup) {
+pub(crate) async fn an_object_is_stored_once_and_never_changed(setup: &impl Setup) {
     let world = setup.world();
     let name = key("bronze/dt=2026-11-21/hour=07/eu-west-1/plant/shardId-0/1-2.ndjson.zst");
     for body in [&b"bytes"[..], b""] {
@@ -19,7 +19,7 @@ pub async fn an_object_is_stored_once_and_never_changed(setup: &impl Setup) {
     }
 }
 
-pub async fn one_of_two_writers_at_a_time_stores_the_object(setup: &impl Setup) {
+pub(crate) async fn one_of_two_writers_at_a_time_stores_the_object(setup: &impl Setup) {
     let (world, name) = (setup.world(), key("silver/x"));
     let (one, two) = tokio::join!(world.put_if_absent(&name, b"one"), world.put_if_absent(&name, b"two"));
     let stored = world.get_object(&name, 10).await.unwrap().unwrap();
@@ -32,14 +32,14 @@ pub async fn one_of_two_writers_at_a_time_stores_the_object(setup: &impl Setup) 
     });
 }
 
-pub async fn a_missing_object_is_none(setup: &impl Setup) {
+pub(crate) async fn a_missing_object_is_none(setup: &impl Setup) {
     let world = setup.world();
     assert_eq!(world.get_object(&key("silver/none"), 10).await.unwrap(), None);
     world.put_if_absent(&key("silver/a/b"), b"1").await.unwrap();
     assert_eq!(world.get_object(&key("silver/a"), 10).await.unwrap(), None, "a prefix is no object");
 }
 
-pub async fn an_object_is_read_up_to_the_bound_and_refused_above_it(setup: &impl Setup) {
+pub(crate) async fn an_object_is_read_up_to_the_bound_and_refused_above_it(setup: &impl Setup) {
     let (world, name) = (setup.world(), key("state/x"));
     let body = vec![7; 100_000];
     world.put_if_absent(&name, &body).await.unwrap();
@@ -51,7 +51,7 @@ pub async fn an_object_is_read_up_to_the_bound_and_refused_above_it(setup: &impl
     }
 }
 
-pub async fn objects_below_a_prefix_are_listed_in_order_of_key(setup: &impl Setup) {
+pub(crate) async fn objects_below_a_prefix_are_listed_in_order_of_key(setup: &impl Setup) {
     let world = setup.world();
     let below = ["config/a!/p", "config/a-b/p", "config/a/p", "config/a/z/p", "config/a0/p", "config/b c/p"];
     for name in
@@ -70,7 +70,7 @@ pub async fn objects_below_a_prefix_are_listed_in_order_of_key(setup: &impl Setu
     assert_eq!(world.list_objects("gold/", 6).await.unwrap(), []);
 }
 
-pub async fn a_listing_has_a_bound(setup: &impl Setup) {
+pub(crate) async fn a_listing_has_a_bound(setup: &impl Setup) {
     let world = setup.world();
     for index in 0..3 {
         world.put_if_absent(&key(&format!("config/{index}")), b"").await.unwrap();
@@ -80,7 +80,7 @@ pub async fn a_listing_has_a_bound(setup: &impl Setup) {
     assert!(!error.is_transient() && error.to_string().contains("more than 2 objects"), "{error}");
 }
 
-pub async fn a_read_that_must_match_its_hash_finds_damage(setup: &impl Setup) {
+pub(crate) async fn a_read_that_must_match_its_hash_finds_damage(setup: &impl Setup) {
     let (world, name) = (setup.world(), key("state/y"));
     world.put_if_absent(&name, b"good").await.unwrap();
     assert_eq!(get_verified(world, &name, &ContentHash::of(b"good"), 10).await.unwrap(), b"good");

@@ -12,24 +12,24 @@ use telemetry::sequence::SequenceNumber;
 /// Expires long after every test.
 const EXPIRES_AT: i64 = 4_102_444_800;
 
-pub fn at(seconds: i64) -> Timestamp {
+pub(crate) fn at(seconds: i64) -> Timestamp {
     // 2023-11-14T00:00:00Z and later.
     Timestamp::from_millis(1_699_920_000_000 + seconds * 1000).unwrap()
 }
 
-pub fn key(text: &str) -> Key {
+pub(crate) fn key(text: &str) -> Key {
     Key::new(text).unwrap()
 }
 
-pub fn seq(number: u32) -> SequenceNumber {
+pub(crate) fn seq(number: u32) -> SequenceNumber {
     format!("4959033827149025660855969253836157109592157598913651{number:04}").parse().unwrap()
 }
 
-pub fn shard(name: &str) -> ShardId {
+pub(crate) fn shard(name: &str) -> ShardId {
     ShardId { region: "eu-west-1".to_owned(), stream: "plant".to_owned(), shard: name.to_owned() }
 }
 
-pub fn checkpoint(version: u64) -> Checkpoint {
+pub(crate) fn checkpoint(version: u64) -> Checkpoint {
     let object = |name: &str| ObjectRef { key: key(name), sha256: ContentHash::of(name.as_bytes()) };
     Checkpoint {
         version,
@@ -43,11 +43,11 @@ pub fn checkpoint(version: u64) -> Checkpoint {
     }
 }
 
-pub fn change<'a>(shard: &'a ShardId, next: &'a Checkpoint, expected: Option<u64>) -> CheckpointChange<'a> {
+pub(crate) fn change<'a>(shard: &'a ShardId, next: &'a Checkpoint, expected: Option<u64>) -> CheckpointChange<'a> {
     CheckpointChange { shard, next, expected }
 }
 
-pub fn anomaly(tenant: &str, device: &str, seconds: i64) -> AnomalyRecord {
+pub(crate) fn anomaly(tenant: &str, device: &str, seconds: i64) -> AnomalyRecord {
     let onset = at(seconds);
     let contribution = Contribution {
         metric: "temperature".to_owned(),
@@ -86,7 +86,7 @@ pub fn anomaly(tenant: &str, device: &str, seconds: i64) -> AnomalyRecord {
     }
 }
 
-pub fn state(tenant: &str, device: &str, number: u32) -> StateRecord {
+pub(crate) fn state(tenant: &str, device: &str, number: u32) -> StateRecord {
     StateRecord {
         tenant: tenant.to_owned(),
         device: device.to_owned(),

@@ -10,12 +10,15 @@ use tempfile::TempDir;
 #[cfg(feature = "aws")]
 mod aws;
 #[cfg(feature = "aws")]
-pub use aws::aws;
+pub(crate) use aws::{OnEndpoint, aws};
 
 /// A world, and what a test has to arrange outside the ports.
-pub trait Setup {
+pub(crate) trait Setup {
     /// What implements the ports.
     type World: ScorerWorld + FindAnomalies + GetDeviceState;
+
+    /// Whether closed shards are listed, as Kinesis does until their records expire.
+    const LISTS_CLOSED_SHARDS: bool = true;
 
     /// The world.
     fn world(&self) -> &Self::World;
@@ -44,12 +47,12 @@ impl Setup for SimWorld {
     }
 }
 
-pub async fn sim() -> Option<SimWorld> {
+pub(crate) async fn sim() -> Option<SimWorld> {
     Some(SimWorld::new())
 }
 
 /// A folder that goes with the test.
-pub struct InFolder {
+pub(crate) struct InFolder {
     local: Local,
     _dir: TempDir,
 }
@@ -67,7 +70,7 @@ impl Setup for InFolder {
     }
 }
 
-pub async fn embedded() -> Option<InFolder> {
+pub(crate) async fn embedded() -> Option<InFolder> {
     let dir = TempDir::new().unwrap();
     Some(InFolder { local: Local::open(dir.path()).unwrap(), _dir: dir })
 }

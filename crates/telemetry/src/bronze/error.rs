@@ -44,7 +44,9 @@ pub enum LakeError {
         bytes_max: usize,
     },
     /// A line is not in the stored form.
-    #[error("line {line} of the {what} object, byte {column}: expected {expected}; it was changed after it was written")]
+    #[error(
+        "line {line} of the {what} object, byte {column}: expected {expected}; it was changed after it was written"
+    )]
     Line {
         /// `bronze` or `quarantine`.
         what: &'static str,

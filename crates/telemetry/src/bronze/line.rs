@@ -188,8 +188,12 @@ impl<'a> Lines<'a> {
         let read = if line.len() > LINE_BYTES_MAX {
             Err(LakeError::LineTooLong { what, line: number, bytes: line.len(), bytes_max: LINE_BYTES_MAX })
         } else {
-            read(&mut Cursor { line, at: 0 })
-                .map_err(|Unexpected { column, expected }| LakeError::Line { what, line: number, column, expected })
+            read(&mut Cursor { line, at: 0 }).map_err(|Unexpected { column, expected }| LakeError::Line {
+                what,
+                line: number,
+                column,
+                expected,
+            })
         };
         if read.is_err() {
             self.rest = &[];

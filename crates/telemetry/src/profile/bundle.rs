@@ -28,7 +28,9 @@ pub enum BundleError {
     #[error("this is not a bundle of profiles ({0}); restore the object")]
     NotABundle(#[from] serde_json::Error),
     /// Written by another release.
-    #[error("the bundle of profiles has version {found}, this release reads version {VERSION}; run the release that wrote it")]
+    #[error(
+        "the bundle of profiles has version {found}, this release reads version {VERSION}; run the release that wrote it"
+    )]
     Version {
         /// In the bundle.
         found: u32,

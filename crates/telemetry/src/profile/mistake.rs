@@ -1,5 +1,6 @@
 //! Mistakes in a profile: collected with their place, reported together.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 
@@ -54,50 +55,52 @@ impl fmt::Display for ProfileErrors {
     }
 }
 
-/// Mistakes as they are found, by byte.
-pub(super) struct Mistakes<'t> {
-    text: &'t str,
-    /// Byte and message.
-    found: Vec<(usize, String)>,
-    /// Lines that are not TOML: what was recovered from them is not worth judging.
-    broken: Vec<usize>,
+/// Mistakes as they are found.
+#[derive(Default)]
+pub(super) struct Mistakes {
+    found: Vec<Found>,
 }
 
-impl<'t> Mistakes<'t> {
-    pub(super) fn new(text: &'t str) -> Self {
-        Self { text, found: Vec::new(), broken: Vec::new() }
-    }
+struct Found {
+    byte: usize,
+    /// The text there is not TOML: what was recovered from that line is not worth judging.
+    syntax: bool,
+    message: String,
+}
 
+impl Mistakes {
     /// Notes a mistake at a place.
     pub(super) fn at(&mut self, place: &Range<usize>, message: String) {
-        self.found.push((place.start, message));
+        self.found.push(Found { byte: place.start, syntax: false, message });
     }
 
     /// Notes text that is not TOML.
     pub(super) fn syntax(&mut self, place: Option<Range<usize>>, message: &str) {
-        let place = place.unwrap_or_default();
-        self.broken.push(self.position(place.start).0);
-        self.found.push((place.start, format!("this is not TOML: {}", message.replace('\n', ", "))));
+        let message = format!("this is not TOML: {}", message.replace('\n', ", "));
+        self.found.push(Found { byte: place.unwrap_or_default().start, syntax: true, message });
     }
 
-    /// Line and column of a byte, both from 1.
-    fn position(&self, byte: usize) -> (usize, usize) {
-        let before = self.text.get(..byte.min(self.text.len())).unwrap_or(self.text);
-        let start = before.rfind('\n').map_or(0, |end| end + 1);
-        (before.matches('\n').count() + 1, before[start..].chars().count() + 1)
-    }
-
-    /// `value`, unless there was a mistake.
-    pub(super) fn into_result<T>(mut self, value: T) -> Result<T, ProfileErrors> {
-        self.found.sort_by_key(|(byte, _)| *byte);
-        let mut mistakes: Vec<ProfileMistake> = Vec::with_capacity(self.found.len());
-        for (byte, message) in &self.found {
-            let (line, column) = self.position(*byte);
-            if message.starts_with("this is not TOML") || !self.broken.contains(&line) {
-                mistakes.push(ProfileMistake { line, column, message: message.clone() });
-            }
+    /// `value`, unless there was a mistake in `text`. Linear in the text, however many there are.
+    pub(super) fn into_result<T>(mut self, text: &str, value: T) -> Result<T, ProfileErrors> {
+        if self.found.is_empty() {
+            return Ok(value);
         }
-        if mistakes.is_empty() { Ok(value) } else { Err(ProfileErrors { mistakes }) }
+        self.found.sort_by_key(|found| found.byte);
+        let mut characters = text.char_indices().peekable();
+        let (mut line, mut column) = (1, 1);
+        let mut broken = BTreeSet::new();
+        let mut placed = Vec::with_capacity(self.found.len());
+        for Found { byte, syntax, message } in self.found {
+            while let Some((_, character)) = characters.next_if(|(at, _)| *at < byte) {
+                (line, column) = if character == '\n' { (line + 1, 1) } else { (line, column + 1) };
+            }
+            if syntax {
+                broken.insert(line);
+            }
+            placed.push((syntax, ProfileMistake { line, column, message }));
+        }
+        placed.retain(|(syntax, mistake)| *syntax || !broken.contains(&mistake.line));
+        Err(ProfileErrors { mistakes: placed.into_iter().map(|(_, mistake)| mistake).collect() })
     }
 }
 

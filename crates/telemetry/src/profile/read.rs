@@ -1,6 +1,6 @@
 //! The tables of a profile, from the outermost in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anomaly_core::profile::{AssetType, Direction, MetricRule};
 use anomaly_core::{DetectorId, Profile, Severity};
@@ -13,8 +13,7 @@ use super::{ALIASES_MAX, ASSET_BYTES_MAX, ASSETS_MAX, ENTRIES_MAX};
 
 const PROFILE_KEYS: [&str; 3] = ["sensitivity", "metrics", "assets"];
 const ASSET_KEYS: [&str; 2] = ["devices", "metrics"];
-const METRIC_KEYS: [&str; 8] =
-    ["unit", "low", "high", "direction", "sensitivity", "severity", "detectors", "aliases"];
+const METRIC_KEYS: [&str; 8] = ["unit", "low", "high", "direction", "sensitivity", "severity", "detectors", "aliases"];
 
 const DIRECTIONS: [(&str, Direction); 3] =
     [("both", Direction::Both), ("rise", Direction::Rise), ("drop", Direction::Drop)];
@@ -27,13 +26,13 @@ const SEVERITIES: [(&str, Severity); 3] = [
 
 type Rules = BTreeMap<String, MetricRule>;
 
-fn unknown(mistakes: &mut Mistakes<'_>, key: &Spanned<DeString<'_>>, of: &str, known: &[&str]) {
+fn unknown(mistakes: &mut Mistakes, key: &Spanned<DeString<'_>>, of: &str, known: &[&str]) {
     let found = key.get_ref();
     mistakes.at(&key.span(), format!("{} is not a setting of {of}; {}", quoted(found), instead(found, known)));
 }
 
 /// The whole profile. General rules are read before asset types, which are judged together with them.
-pub(super) fn profile(table: &DeTable<'_>, mistakes: &mut Mistakes<'_>) -> Profile {
+pub(super) fn profile(table: &DeTable<'_>, mistakes: &mut Mistakes) -> Profile {
     let mut profile = Profile::default();
     let mut asset_types = None;
     for (key, entry) in table {
@@ -49,10 +48,11 @@ pub(super) fn profile(table: &DeTable<'_>, mistakes: &mut Mistakes<'_>) -> Profi
 }
 
 /// Asset types in the order of the file, because the first that covers a device applies.
-fn assets(mistakes: &mut Mistakes<'_>, entry: &Value<'_>, general: &Rules) -> Vec<AssetType> {
+fn assets(mistakes: &mut Mistakes, entry: &Value<'_>, general: &Rules) -> Vec<AssetType> {
     let Some(table) = value::table(mistakes, entry, "`assets`", "[assets.pump]") else { return Vec::new() };
     if table.len() > ASSETS_MAX {
         mistakes.at(&entry.span(), format!("there are {} asset types, the limit is {ASSETS_MAX}", table.len()));
+        return Vec::new();
     }
     let mut assets: Vec<Placed<AssetType>> =
         table.iter().map(|(key, entry)| (asset(mistakes, key, entry, general), key.span())).collect();
@@ -60,12 +60,7 @@ fn assets(mistakes: &mut Mistakes<'_>, entry: &Value<'_>, general: &Rules) -> Ve
     assets.into_iter().map(|(asset, _)| asset).collect()
 }
 
-fn asset(
-    mistakes: &mut Mistakes<'_>,
-    key: &Spanned<DeString<'_>>,
-    entry: &Value<'_>,
-    general: &Rules,
-) -> AssetType {
+fn asset(mistakes: &mut Mistakes, key: &Spanned<DeString<'_>>, entry: &Value<'_>, general: &Rules) -> AssetType {
     let name = key.get_ref().as_ref();
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     if name.is_empty() || name.len() > ASSET_BYTES_MAX || !name.chars().all(fits) {
@@ -100,18 +95,20 @@ fn asset(
 }
 
 /// A table of metrics. `general` holds the rules that apply where one of these says nothing.
-fn metrics(mistakes: &mut Mistakes<'_>, entry: &Value<'_>, general: &Rules) -> Rules {
+fn metrics(mistakes: &mut Mistakes, entry: &Value<'_>, general: &Rules) -> Rules {
     let Some(table) = value::table(mistakes, entry, "`metrics`", "[metrics.temperature]") else { return Rules::new() };
     if table.len() > ENTRIES_MAX {
         mistakes.at(&entry.span(), format!("there are {} metrics, the limit is {ENTRIES_MAX}", table.len()));
+        return Rules::new();
     }
+    let names: BTreeSet<&str> = table.keys().map(|key| key.get_ref().as_ref()).collect();
     let mut rules = Rules::new();
     let mut aliases: BTreeMap<String, String> = BTreeMap::new();
     for (key, entry) in table {
         let Some(name) = value::metric_name(mistakes, key.get_ref(), &key.span()) else { continue };
-        let (rule, names) = rule(mistakes, entry, general.get(&name));
-        for (alias, place) in names {
-            let taken = table.iter().any(|(other, _)| *other.get_ref() == alias);
+        let (rule, also) = rule(mistakes, entry, general.get(&name));
+        for (alias, place) in also {
+            let taken = names.contains(alias.as_str());
             let other = if taken { Some(alias.clone()) } else { aliases.insert(alias.clone(), name.clone()) };
             if let Some(other) = other {
                 let message = format!("the alias {} already stands for metric {}", quoted(&alias), quoted(&other));
@@ -124,11 +121,7 @@ fn metrics(mistakes: &mut Mistakes<'_>, entry: &Value<'_>, general: &Rules) -> R
 }
 
 /// One metric, and its aliases with their places.
-fn rule(
-    mistakes: &mut Mistakes<'_>,
-    entry: &Value<'_>,
-    general: Option<&MetricRule>,
-) -> (MetricRule, Vec<Placed<String>>) {
+fn rule(mistakes: &mut Mistakes, entry: &Value<'_>, general: Option<&MetricRule>) -> (MetricRule, Vec<Placed<String>>) {
     let (mut rule, mut aliases, mut limit) = (MetricRule::default(), Vec::new(), None);
     let example = "[metrics.temperature]";
     let Some(table) = value::table(mistakes, entry, "a metric", example) else { return (rule, aliases) };
@@ -157,13 +150,14 @@ fn rule(
     if let (Some(low), Some(high), Some(place)) = (low, high, limit)
         && low >= high
     {
-        let whose = if rule.low.is_some() && rule.high.is_some() { "" } else { ", one of them from the rule for every device" };
+        let whose =
+            if rule.low.is_some() && rule.high.is_some() { "" } else { ", one of them from the rule for every device" };
         mistakes.at(&place, format!("`low` must be below `high`; they are {low} and {high}{whose}"));
     }
     (rule, aliases)
 }
 
-fn detectors(mistakes: &mut Mistakes<'_>, entry: &Value<'_>) -> Option<Vec<DetectorId>> {
+fn detectors(mistakes: &mut Mistakes, entry: &Value<'_>) -> Option<Vec<DetectorId>> {
     let known = DetectorId::ALL.map(|detector| (detector.as_str(), detector));
     let list = value::list(mistakes, entry, ("`detectors`", r#"detectors = ["limit"]"#), ENTRIES_MAX)?;
     let mut detectors = Vec::new();
@@ -177,7 +171,7 @@ fn detectors(mistakes: &mut Mistakes<'_>, entry: &Value<'_>) -> Option<Vec<Detec
     Some(detectors)
 }
 
-fn alias_names(mistakes: &mut Mistakes<'_>, entry: &Value<'_>) -> Vec<Placed<String>> {
+fn alias_names(mistakes: &mut Mistakes, entry: &Value<'_>) -> Vec<Placed<String>> {
     let list = value::list(mistakes, entry, ("`aliases`", r#"aliases = ["temp"]"#), ALIASES_MAX);
     let mut aliases = Vec::new();
     for entry in list.into_iter().flatten() {

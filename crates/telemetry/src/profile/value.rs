@@ -15,7 +15,7 @@ pub(super) type Value<'t> = Spanned<DeValue<'t>>;
 /// A value and its place, once it has been checked.
 pub(super) type Placed<T> = (T, Range<usize>);
 
-fn wrong_type(mistakes: &mut Mistakes<'_>, value: &Value<'_>, what: &str, expected: &str) {
+fn wrong_type(mistakes: &mut Mistakes, value: &Value<'_>, what: &str, expected: &str) {
     let found = match value.get_ref().type_str() {
         kind @ ("integer" | "array") => format!("an {kind}"),
         kind => format!("a {kind}"),
@@ -24,7 +24,7 @@ fn wrong_type(mistakes: &mut Mistakes<'_>, value: &Value<'_>, what: &str, expect
 }
 
 pub(super) fn table<'v, 't>(
-    mistakes: &mut Mistakes<'_>,
+    mistakes: &mut Mistakes,
     value: &'v Value<'t>,
     what: &str,
     example: &str,
@@ -36,9 +36,9 @@ pub(super) fn table<'v, 't>(
     table
 }
 
-/// A list of at most `max` values.
+/// A list of at most `max` values; a longer one is not looked into.
 pub(super) fn list<'v, 't>(
-    mistakes: &mut Mistakes<'_>,
+    mistakes: &mut Mistakes,
     value: &'v Value<'t>,
     (what, example): (&str, &str),
     max: usize,
@@ -49,11 +49,12 @@ pub(super) fn list<'v, 't>(
     };
     if list.len() > max {
         mistakes.at(&value.span(), format!("{what} has {} entries, the limit is {max}", list.len()));
+        return None;
     }
     Some(list)
 }
 
-pub(super) fn text<'v>(mistakes: &mut Mistakes<'_>, value: &'v Value<'_>, what: &str, example: &str) -> Option<&'v str> {
+pub(super) fn text<'v>(mistakes: &mut Mistakes, value: &'v Value<'_>, what: &str, example: &str) -> Option<&'v str> {
     let text = value.get_ref().as_str();
     if text.is_none() {
         wrong_type(mistakes, value, what, &format!("a text in quotes, as in `{example}`"));
@@ -62,7 +63,7 @@ pub(super) fn text<'v>(mistakes: &mut Mistakes<'_>, value: &'v Value<'_>, what: 
 }
 
 /// A finite number, written with or without a point.
-pub(super) fn number(mistakes: &mut Mistakes<'_>, value: &Value<'_>, what: &str) -> Option<f64> {
+pub(super) fn number(mistakes: &mut Mistakes, value: &Value<'_>, what: &str) -> Option<f64> {
     let number = match value.get_ref() {
         DeValue::Integer(digits) => i64::from_str_radix(digits.as_str(), digits.radix()).ok().map(|whole| whole as f64),
         DeValue::Float(digits) => digits.as_str().parse().ok(),
@@ -73,12 +74,15 @@ pub(super) fn number(mistakes: &mut Mistakes<'_>, value: &Value<'_>, what: &str)
     };
     let number = number.filter(|number| number.is_finite());
     if number.is_none() {
-        mistakes.at(&value.span(), format!("{what} must be a finite number below 9.2e18 as a whole or 1.8e308 with a point"));
+        mistakes.at(
+            &value.span(),
+            format!("{what} must be a finite number below 9.2e18 as a whole or 1.8e308 with a point"),
+        );
     }
     number
 }
 
-pub(super) fn sensitivity(mistakes: &mut Mistakes<'_>, value: &Value<'_>) -> Option<f64> {
+pub(super) fn sensitivity(mistakes: &mut Mistakes, value: &Value<'_>) -> Option<f64> {
     let number = number(mistakes, value, "`sensitivity`")?;
     if (SENSITIVITY_MIN..=SENSITIVITY_MAX).contains(&number) {
         return Some(number);
@@ -92,7 +96,7 @@ pub(super) fn sensitivity(mistakes: &mut Mistakes<'_>, value: &Value<'_>) -> Opt
 }
 
 /// One of a few words.
-pub(super) fn word<T: Copy>(mistakes: &mut Mistakes<'_>, value: &Value<'_>, what: &str, known: &[(&str, T)]) -> Option<T> {
+pub(super) fn word<T: Copy>(mistakes: &mut Mistakes, value: &Value<'_>, what: &str, known: &[(&str, T)]) -> Option<T> {
     let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
     let found = text(mistakes, value, what, names.first().copied().unwrap_or_default())?;
     let meant = known.iter().find(|(name, _)| *name == found).map(|(_, meant)| *meant);
@@ -102,17 +106,20 @@ pub(super) fn word<T: Copy>(mistakes: &mut Mistakes<'_>, value: &Value<'_>, what
     meant
 }
 
-pub(super) fn unit(mistakes: &mut Mistakes<'_>, value: &Value<'_>) -> Option<String> {
+pub(super) fn unit(mistakes: &mut Mistakes, value: &Value<'_>) -> Option<String> {
     let unit = text(mistakes, value, "`unit`", "°C")?;
     if unit.len() > UNIT_BYTES_MAX || unit.chars().any(char::is_control) {
-        let message = format!("`unit` must be at most {UNIT_BYTES_MAX} bytes without control characters, this is {}", quoted(unit));
+        let message = format!(
+            "`unit` must be at most {UNIT_BYTES_MAX} bytes without control characters, this is {}",
+            quoted(unit)
+        );
         mistakes.at(&value.span(), message);
     }
     Some(unit.to_owned())
 }
 
 /// A name that a device may send.
-pub(super) fn metric_name(mistakes: &mut Mistakes<'_>, name: &str, place: &Range<usize>) -> Option<String> {
+pub(super) fn metric_name(mistakes: &mut Mistakes, name: &str, place: &Range<usize>) -> Option<String> {
     match MetricName::new(name) {
         Ok(name) => Some(name.as_str().to_owned()),
         Err(error) => {
@@ -123,7 +130,7 @@ pub(super) fn metric_name(mistakes: &mut Mistakes<'_>, name: &str, place: &Range
 }
 
 /// A pattern that can match a device name.
-pub(super) fn pattern(mistakes: &mut Mistakes<'_>, value: &Value<'_>) -> Option<String> {
+pub(super) fn pattern(mistakes: &mut Mistakes, value: &Value<'_>) -> Option<String> {
     let pattern = text(mistakes, value, "a device pattern", "pump-*")?;
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':' | '@' | '*');
     if pattern.is_empty() || pattern.len() > PATTERN_BYTES_MAX || !pattern.chars().all(fits) {

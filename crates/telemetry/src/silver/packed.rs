@@ -66,7 +66,8 @@ mod tests {
 
     #[test]
     fn the_ends_of_the_range_survive_and_beyond_is_refused() {
-        for text in ["0".to_owned(), "9".repeat(56), "49590338271490256608559692538361571095921575989136588898".into()] {
+        for text in ["0".to_owned(), "9".repeat(56), "49590338271490256608559692538361571095921575989136588898".into()]
+        {
             let seq: SequenceNumber = text.parse().unwrap();
             assert_eq!(unpack(&pack(&seq)), Some(seq));
         }

@@ -4,6 +4,7 @@ use anomaly_core::{Outcome, Quality, Timestamp};
 use bytes::Bytes;
 use parquet::column::reader::{ColumnReaderImpl, get_typed_column_reader};
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, FloatType, Int32Type, Int64Type};
+use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
 
 use serde::de::DeserializeOwned;
@@ -40,7 +41,7 @@ impl SilverReader {
     pub fn new(object: Vec<u8>, bytes_max: usize) -> Result<Self, LakeError> {
         let file = SerializedFileReader::new(Bytes::from(object))?;
         let groups = file.metadata().row_groups();
-        let unpacked = groups.iter().flat_map(|group| group.columns()).map(|column| column.uncompressed_size());
+        let unpacked = groups.iter().flat_map(RowGroupMetaData::columns).map(ColumnChunkMetaData::uncompressed_size);
         if unpacked.fold(0, i64::saturating_add) > i64::try_from(bytes_max).unwrap_or(i64::MAX) {
             return Err(LakeError::TooLarge { what: "silver", bytes_max });
         }

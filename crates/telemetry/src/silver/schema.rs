@@ -72,7 +72,8 @@ pub(super) fn properties() -> Result<WriterPropertiesPtr> {
     builder = builder
         .set_column_dictionary_page_size_limit(value.clone(), VALUE_DICTIONARY_BYTES_MAX)
         .set_column_encoding(value, Encoding::BYTE_STREAM_SPLIT);
-    builder = builder.set_column_compression(ColumnPath::from("seq"), Compression::ZSTD(ZstdLevel::try_new(SEQ_LEVEL)?));
+    builder =
+        builder.set_column_compression(ColumnPath::from("seq"), Compression::ZSTD(ZstdLevel::try_new(SEQ_LEVEL)?));
     // What queries select by: a reader skips whole objects on these.
     for column in ["tenant", "device", "metric", "ts", "score", "alert"] {
         builder = builder.set_column_statistics_enabled(ColumnPath::from(column), EnabledStatistics::Chunk);

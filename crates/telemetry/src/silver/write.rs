@@ -1,11 +1,13 @@
 //! Rows to columns to bytes.
 
+use bytes::Bytes;
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, FloatType, Int32Type, Int64Type};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 
 use super::{SilverRow, cut_expected, cut_score, names::Names, packed, quality_name, schema};
 use crate::bronze::LakeError;
+use crate::sequence::SequenceNumber;
 
 /// Texts and packed numbers are handed over in pieces of this many rows, through one small buffer.
 const PIECE: usize = 1024;
@@ -24,7 +26,10 @@ pub struct SilverWriter {
     expected: Vec<f64>,
     outcome: Texts,
     quality: Texts,
-    seq: Vec<[u8; packed::BYTES]>,
+    /// Packed, one after the other.
+    seq: Vec<u8>,
+    /// The sequence number of the last row: the readings of a record follow one another.
+    last: Option<(SequenceNumber, [u8; packed::BYTES])>,
     sub: Vec<i32>,
     arrived: Vec<i64>,
 }
@@ -66,7 +71,12 @@ impl SilverWriter {
         self.expected.push(cut_expected(row.expected, row.value));
         self.outcome.push(row.outcome.as_str());
         self.quality.push(quality_name(row.quality));
-        self.seq.push(packed::pack(&row.seq));
+        let packed = match self.last {
+            Some((seq, packed)) if seq == row.seq => packed,
+            _ => packed::pack(&row.seq),
+        };
+        self.last = Some((row.seq, packed));
+        self.seq.extend_from_slice(&packed);
         self.sub.push(row.sub as i32);
         self.arrived.push(row.arrived.millis());
     }
@@ -149,8 +159,11 @@ impl Columns<'_, '_> {
         self.bytes(&texts.numbers, |number| values[*number as usize].clone())
     }
 
-    fn packed(&mut self, values: &[[u8; packed::BYTES]]) -> Result<()> {
-        self.bytes(values, |value| ByteArray::from(value.to_vec()))
+    fn packed(&mut self, all: &[u8]) -> Result<()> {
+        // One copy for the column; the values are parts of it.
+        let all = Bytes::copy_from_slice(all);
+        let starts: Vec<usize> = (0..all.len()).step_by(packed::BYTES).collect();
+        self.bytes(&starts, |start| ByteArray::from(all.slice(*start..*start + packed::BYTES)))
     }
 
     fn bytes<V>(&mut self, values: &[V], of: impl Fn(&V) -> ByteArray) -> Result<()> {

@@ -62,7 +62,9 @@ pub enum SnapshotError {
         expected: u32,
     },
     /// The state is larger than the caller has room for.
-    #[error("the snapshot unpacks to {bytes} bytes, the limit is {bytes_max}; give the function more memory and raise the limit")]
+    #[error(
+        "the snapshot unpacks to {bytes} bytes, the limit is {bytes_max}; give the function more memory and raise the limit"
+    )]
     TooLarge {
         /// Unpacked.
         bytes: u64,
@@ -73,7 +75,9 @@ pub enum SnapshotError {
     #[error("the snapshot's payload does not unpack: {0}; use the snapshot before it")]
     Unpack(#[source] io::Error),
     /// The bytes are whole but are not this state: the state changed and its version did not.
-    #[error("the snapshot's {part} does not decode ({source}); it was written by another build of the same version: remove it")]
+    #[error(
+        "the snapshot's {part} does not decode ({source}); it was written by another build of the same version: remove it"
+    )]
     Decode {
         /// `header` or `state`.
         part: &'static str,

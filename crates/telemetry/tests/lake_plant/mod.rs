@@ -1,11 +1,13 @@
 //! A small plant for the tests of the lake: ten pumps, five metrics each, a record a second from each.
 
+use std::fmt::Write as _;
+
 use anomaly_core::{Outcome, Quality, Timestamp};
 use telemetry::sequence::SequenceNumber;
 use telemetry::silver::SilverRow;
 
 /// One row, every cell of its own kind.
-pub fn row(seq: SequenceNumber, at: Timestamp) -> SilverRow<'static> {
+pub(crate) fn row(seq: SequenceNumber, at: Timestamp) -> SilverRow<'static> {
     SilverRow {
         tenant: "acme",
         device: "pump-7",
@@ -64,12 +66,12 @@ fn number(mut limbs: [u32; 6]) -> SequenceNumber {
     String::from_utf8(digits).unwrap().parse().unwrap()
 }
 
-/// Gives each record to `bronze` as (sequence number, arrival, (partition key, payload)) and each reading to `silver`.
+/// Gives each record to `bronze` as (sequence number, arrival, partition key, payload) and each reading to `silver`.
 /// The level that a reading is compared with follows the values; most rows are normal, one in a thousand alerts.
-pub fn batch(
+pub(crate) fn batch(
     records: usize,
-    silver: &mut dyn FnMut(&SilverRow<'_>),
-    bronze: &mut dyn FnMut(&SequenceNumber, Timestamp, (&str, &[u8])),
+    mut silver: impl FnMut(&SilverRow<'_>),
+    mut bronze: impl FnMut(&SequenceNumber, Timestamp, &str, &[u8]),
 ) {
     let mut noise = Noise(42);
     let names: Vec<String> = (0..PUMPS).map(|pump| format!("pump-{pump:02}")).collect();
@@ -77,7 +79,8 @@ pub fn batch(
     let (mut count, mut clock) = (0x6764_8a17_u32, 0xc181_eea0_u32);
     for record in 0..records {
         let pump = record % PUMPS;
-        let sent = 1_700_000_000_000 + (record / PUMPS) as i64 * 1000 + pump as i64 * 97 + (noise.uniform() * 6.0) as i64;
+        let sent =
+            1_700_000_000_000 + (record / PUMPS) as i64 * 1000 + pump as i64 * 97 + (noise.uniform() * 6.0) as i64;
         let (at, arrived) = (Timestamp::from_millis(sent).unwrap(), Timestamp::from_millis(sent + 40).unwrap());
         count += 1 + (noise.uniform() * 5000.0) as u32;
         clock += 1 + (noise.uniform() * 2000.0) as u32;
@@ -86,11 +89,11 @@ pub fn batch(
         let mut values = [0.0; 5];
         for (index, (name, mean, spread, digits)) in METRICS.iter().enumerate() {
             let text = format!("{:.*}", digits, mean + spread * noise.normal());
-            payload += &format!(",\"{name}\":{text}");
+            _ = write!(payload, ",\"{name}\":{text}");
             values[index] = text.parse().unwrap();
         }
-        payload += &format!(",\"topic\":\"tenants/acme/devices/{}/telemetry\"}}", names[pump]);
-        bronze(&seq, arrived, (&names[pump], payload.as_bytes()));
+        _ = write!(payload, ",\"topic\":\"tenants/acme/devices/{}/telemetry\"}}", names[pump]);
+        bronze(&seq, arrived, &names[pump], payload.as_bytes());
         for (index, (name, mean, spread, _)) in METRICS.iter().enumerate() {
             let level = &mut levels[pump][index];
             *level = if *level == 0.0 { *mean } else { *level + 0.02 * (values[index] - *level) };

@@ -67,7 +67,10 @@ struct Reader {
 
 impl fmt::Debug for Mapping {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mapping").field("settings", &self.settings).field("readers", &self.readers).finish_non_exhaustive()
+        f.debug_struct("Mapping")
+            .field("settings", &self.settings)
+            .field("readers", &self.readers)
+            .finish_non_exhaustive()
     }
 }
 
@@ -138,8 +141,12 @@ impl Mapping {
         self.open_readers(stream);
         let after = (Bound::Excluded(&*self.last), Bound::Unbounded);
         let up_to = (Bound::Unbounded, Bound::Included(&*self.last));
-        let turn: Vec<Arc<str>> =
-            self.readers.range::<str, _>(after).chain(self.readers.range::<str, _>(up_to)).map(|(id, _)| id.clone()).collect();
+        let turn: Vec<Arc<str>> = self
+            .readers
+            .range::<str, _>(after)
+            .chain(self.readers.range::<str, _>(up_to))
+            .map(|(id, _)| id.clone())
+            .collect();
         for shard in turn {
             let Some(reader) = self.readers.get_mut(&shard) else { continue };
             reader.fetch(stream, &shard, &self.settings, self.filter.as_ref(), now);
@@ -287,7 +294,13 @@ impl Reader {
         Discarded { shard: Arc::clone(shard), reason, attempts, error, records }
     }
 
-    fn start(&mut self, id: u64, settings: &MappingSettings, flush: bool, now: Timestamp) -> Option<(Vec<Record>, u32)> {
+    fn start(
+        &mut self,
+        id: u64,
+        settings: &MappingSettings,
+        flush: bool,
+        now: Timestamp,
+    ) -> Option<(Vec<Record>, u32)> {
         let bytes_max = EVENT_BYTES_MAX - EVENT_FRAME_BYTES;
         self.lanes.iter_mut().find_map(|lane| lane.start(id, settings, bytes_max, flush, now))
     }
@@ -296,12 +309,8 @@ impl Reader {
 /// Bytes of a record's envelope with an empty payload and key, the comma after it, and a time of any length.
 fn envelope_bytes(stream: &str, shard: &str) -> usize {
     const COMMA_AND_LONGEST_TIME: usize = 1 + 8;
-    let record = RecordOut {
-        sequence: super::sequence_number(0, 0),
-        partition_key: "",
-        data: &[],
-        arrived: Timestamp::MIN,
-    };
+    let record =
+        RecordOut { sequence: super::sequence_number(0, 0), partition_key: "", data: &[], arrived: Timestamp::MIN };
     let mut event = Vec::new();
     write_event([record], &source(stream, shard), &mut event);
     event.len() - EVENT_FRAME_BYTES + COMMA_AND_LONGEST_TIME

@@ -28,7 +28,11 @@ impl Outcome {
     /// null, missing or of no record of the event, and what is no JSON of that shape. Otherwise the lowest identifier
     /// counts (AWS Lambda Developer Guide, "Configuring partial batch response with Kinesis Data Streams and Lambda").
     #[must_use]
-    pub fn of_response(response: &Result<Vec<u8>, String>, records: &[Record], report_batch_item_failures: bool) -> Self {
+    pub fn of_response(
+        response: &Result<Vec<u8>, String>,
+        records: &[Record],
+        report_batch_item_failures: bool,
+    ) -> Self {
         let answer = match response {
             Err(error) => return Self::Failure { error: error.clone() },
             Ok(_) if !report_batch_item_failures => return Self::Success,

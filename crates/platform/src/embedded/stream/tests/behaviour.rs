@@ -79,9 +79,7 @@ fn the_answer_of_the_function_is_read_as_documented() {
     let item = |identifier: &str| format!(r#"{{"batchItemFailures":[{{"itemIdentifier":{identifier}}}]}}"#);
     let second = format!("\"{}\"", number(1).trimmed());
     let third = format!("\"{}\"", number(2).trimmed());
-    let both = format!(
-        r#"{{"batchItemFailures":[{{"itemIdentifier":{third}}},{{"itemIdentifier":{second}}}]}}"#
-    );
+    let both = format!(r#"{{"batchItemFailures":[{{"itemIdentifier":{third}}},{{"itemIdentifier":{second}}}]}}"#);
     for (answer, expected) in [
         ("", Outcome::Success),
         ("null", Outcome::Success),
@@ -105,7 +103,11 @@ fn the_answer_of_the_function_is_read_as_documented() {
             error.clear();
         }
         assert_eq!(outcome, expected, "{answer}");
-        assert_eq!(Outcome::of_response(&Ok(answer.as_bytes().to_vec()), &records, false), Outcome::Success, "{answer}");
+        assert_eq!(
+            Outcome::of_response(&Ok(answer.as_bytes().to_vec()), &records, false),
+            Outcome::Success,
+            "{answer}"
+        );
     }
     let thrown = Outcome::of_response(&Err("timed out".to_owned()), &records, false);
     assert_eq!(thrown, Outcome::Failure { error: "timed out".to_owned() });
@@ -228,8 +230,7 @@ fn a_retry_waits_longer_after_each_failure_and_nothing_overtakes_it() {
 
 #[test]
 fn lanes_run_in_parallel_and_a_partition_key_stays_in_order() {
-    let mut bench =
-        Bench::new(1, MappingSettings { batch_size: 4, parallelization_factor: 3, ..settings() });
+    let mut bench = Bench::new(1, MappingSettings { batch_size: 4, parallelization_factor: 3, ..settings() });
     for round in 0..5 {
         for key in ["k1", "k2", "k3", "k4", "k5", "k6"] {
             bench.stream.put(key, format!("{key}.{round}").as_bytes(), bench.now).unwrap();

@@ -69,8 +69,7 @@ async fn an_error_and_a_panic_are_failures_of_the_event() {
     }
     stream.end();
     let function = Function::default();
-    let mut mapping =
-        Mapping::new(MappingSettings { batch_size: 1, retries_max: Some(1), ..settings() }).unwrap();
+    let mut mapping = Mapping::new(MappingSettings { batch_size: 1, retries_max: Some(1), ..settings() }).unwrap();
     let mut discarded = Vec::new();
     let handler = |event: Vec<u8>| {
         let function = function.clone();
