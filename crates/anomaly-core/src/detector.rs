@@ -27,11 +27,13 @@ pub enum DetectorId {
     Roughness,
     /// One value again and again.
     Stuck,
+    /// One reading far from everything before.
+    Spike,
 }
 
 impl DetectorId {
     /// All of them, in the order in which ties are decided.
-    pub const ALL: [Self; 5] = [Self::Limit, Self::Stuck, Self::Level, Self::Relation, Self::Roughness];
+    pub const ALL: [Self; 6] = [Self::Limit, Self::Stuck, Self::Spike, Self::Level, Self::Relation, Self::Roughness];
 
     /// The stored name.
     #[must_use]
@@ -42,6 +44,7 @@ impl DetectorId {
             Self::Relation => "relation",
             Self::Roughness => "roughness",
             Self::Stuck => "stuck",
+            Self::Spike => "spike",
         }
     }
 

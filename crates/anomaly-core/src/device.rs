@@ -2,12 +2,12 @@
 //!
 //! A device turns abnormal when the evidence of a row reaches the alarm line and stays abnormal until enough rows in a row
 //! were below it. What the metrics say together is told once the evidence of its episode suffices for the number of false
-//! alerts that the profile accepts. A crossed limit or a stuck sensor is plain to see and told at once, within an episode
-//! as well.
+//! alerts that the profile accepts. A crossed limit, a spike or a stuck sensor is plain to see and told at once, within an
+//! episode as well.
 
 use serde::{Deserialize, Serialize};
 
-use crate::detector::joint::Monitor;
+use crate::detector::joint::{Monitor, Share};
 use crate::detector::{DetectorId, Evidence};
 use crate::{
     Anomaly, AnomalyId, Contribution, Explanation, Observation, Outcome, Profile, ReadingVerdict, Series, Severity,
@@ -171,10 +171,11 @@ impl Device {
     ) {
         out.readings.clear();
         out.alert = None;
-        let opened = self.look_at_each(observation, profile, fingerprint, out);
+        self.look_at_each(observation, profile, fingerprint, out);
         let before = self.status;
         if out.readings.iter().any(|reading| reading.outcome == Outcome::Scored) {
             let told = self.look_at_all(observation, out);
+            let opened = self.follow_each(&out.readings);
             self.follow_status(&out.readings, observation.at);
             if opened || told.is_some() {
                 // What is told now is not told again when more evidence has come.
@@ -188,15 +189,8 @@ impl Device {
         out.changed = self.status != before;
     }
 
-    /// Places every reading in time and asks the detectors that look at one metric. Says whether one of them opens.
-    fn look_at_each(
-        &mut self,
-        observation: &Observation<'_>,
-        profile: &Profile,
-        fingerprint: u64,
-        out: &mut Scored,
-    ) -> bool {
-        let mut opened = false;
+    /// Places every reading in time and asks the detectors that look at one metric.
+    fn look_at_each(&mut self, observation: &Observation<'_>, profile: &Profile, fingerprint: u64, out: &mut Scored) {
         for (place, reading) in observation.readings.iter().enumerate() {
             let index = self.index(observation, place, profile);
             let series = &mut self.series[index];
@@ -210,14 +204,11 @@ impl Device {
             };
             if let Some(unfit) = series.unfit(observation.at, observation.arrived, reading.quality) {
                 verdict.outcome = unfit;
-            } else {
-                let found = series.look(value, observation.at);
-                opened |= series.follow(found.is_some(), HOLD);
-                verdict.evidence = found.unwrap_or(verdict.evidence);
+            } else if let Some(found) = series.look(value, observation.at) {
+                verdict.evidence = found;
             }
             out.readings.push(verdict);
         }
-        opened
     }
 
     /// Asks the monitor and joins what it says with what each metric says alone. Returns when the episode began that is to
@@ -240,8 +231,17 @@ impl Device {
                 reading.outcome = Outcome::Warming;
             }
             let strength = if monitor.is_warm() { share.strength } else { 0.0 };
+            let settings = series[reading.series].settings();
+            let is_spike = share.spike.abs() >= 1.0
+                && monitor.is_warm()
+                && settings.runs(DetectorId::Spike)
+                && settings.direction.covers(share.spike);
             if reading.evidence.strength >= 1.0 {
                 reading.evidence.strength = reading.evidence.strength.max(strength);
+            } else if is_spike {
+                let strength = strength.max(share.spike.abs());
+                let Share { expected, spread, .. } = share;
+                reading.evidence = Evidence { detector: DetectorId::Spike, strength, expected, spread, tail: TAIL_MIN };
             } else {
                 let tail = libm::erfc(strength * LINE_DEVIATIONS / std::f64::consts::SQRT_2).max(TAIL_MIN);
                 let (detector, expected, spread) = (share.kind, share.expected, share.spread);
@@ -258,6 +258,17 @@ impl Device {
         let asked = EVIDENCE_PER_FACTOR * -libm::log(sensitivity.min(1.0));
         // Told on a row that shows it: the explanation is of this row.
         (untold.evidence >= asked && joint.best >= 1.0).then_some(untold.onset)
+    }
+
+    /// Follows the episodes of what is plain to see in one metric alone. Says whether one opens.
+    fn follow_each(&mut self, readings: &[ReadingVerdict]) -> bool {
+        let mut opens = false;
+        for reading in readings.iter().filter(|reading| reading.outcome.is_scored()) {
+            let Evidence { detector, strength, .. } = reading.evidence;
+            let plain = matches!(detector, DetectorId::Limit | DetectorId::Stuck | DetectorId::Spike);
+            opens |= self.series[reading.series].follow(plain && strength >= 1.0, HOLD);
+        }
+        opens
     }
 
     fn follow_status(&mut self, readings: &[ReadingVerdict], at: Timestamp) {

@@ -109,6 +109,12 @@ impl Contribution {
             DetectorId::Roughness => {
                 format!("{name} (now {seen}) varies from reading to reading as it usually does not")
             }
+            DetectorId::Spike => {
+                format!(
+                    "{name} {seen} is {} standard deviations {side} the {expected} that was expected",
+                    readable(deviations)
+                )
+            }
             _ if deviations >= 2.0 => {
                 format!("{name} {seen} is {} standard deviations {side} its usual {expected}", readable(deviations))
             }

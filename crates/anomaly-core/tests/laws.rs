@@ -197,3 +197,27 @@ fn a_hot_reading_is_reported_with_its_limit_and_told_once() {
     assert_eq!(alerts[0].metrics, ["temperature"]);
     assert_eq!(alerts[0].explanation.summary, "temperature 95 °C is above its upper limit of 80 °C");
 }
+
+#[test]
+fn a_lone_spike_is_reported_on_its_row_and_the_rest_is_not() {
+    let mut engine = Engine::default();
+    let profiles = ProfileSet::default();
+    let mut scored = Scored::default();
+    let mut alerts = Vec::new();
+    for index in 0..600_i64 {
+        let at = Timestamp::from_millis(T0 + index * 60_000).unwrap();
+        let calm = 50.0 + (index * 37 % 17) as f64 / 10.0;
+        let value = Finite::try_from(if index == 500 { 90.0 } else { calm }).unwrap();
+        let readings = [Reading { metric: MetricName::new("x").unwrap(), value, quality: Quality::Good }];
+        let observation = Observation {
+            tenant: TenantName::new("acme").unwrap(),
+            device: DeviceName::new("d").unwrap(),
+            at,
+            arrived: at,
+            readings: &readings,
+        };
+        engine.observe(&observation, &profiles, &mut scored).unwrap();
+        alerts.extend(scored.alert.take().map(|alert| (index, alert.detector.as_str())));
+    }
+    assert_eq!(alerts, [(500, "spike")]);
+}

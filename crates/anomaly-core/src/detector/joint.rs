@@ -61,6 +61,8 @@ pub(crate) struct Share {
     pub(crate) strength: f64,
     /// Which kind of departure.
     pub(crate) kind: DetectorId,
+    /// The same for a reading that stands out all alone, with its sign: plain to see, and gone with the next row.
+    pub(crate) spike: f64,
     /// What the other metrics and the history make one expect.
     pub(crate) expected: f64,
     /// One standard deviation around that.
@@ -220,6 +222,17 @@ impl Monitor {
             shifts += reached * reached;
             best = best.max(charted.strength);
             self.row.shares.push(state.share(charted, z - u / own, own));
+        }
+        // What all metrics do at once is the machine doing something else, not a spike in one of them.
+        if self
+            .metrics
+            .iter()
+            .zip(&self.row.present)
+            .filter(|(metric, present)| **present && metric.has_moved())
+            .count()
+            > 1
+        {
+            self.row.shares.iter_mut().for_each(|share| share.spike = 0.0);
         }
         if size > 1 && live == size && (0..size).any(|metric| counts(metric, DetectorId::Relation, 1.0)) {
             let whole = self.chart_whole(sums, shifts, rate);

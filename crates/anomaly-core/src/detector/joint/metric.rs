@@ -12,6 +12,14 @@ const SETTLE: u32 = 32;
 const MEMORY: u32 = 8_192;
 /// Values count for at most so many standard deviations.
 const CLIP: f64 = 8.0;
+/// A lone reading this many standard deviations off, and twice as far as any before, is a spike.
+const SPIKE_MIN: f32 = 8.0;
+const SPIKE_FACTOR: f32 = 2.0;
+/// Beyond this, further is no stronger: a metric that was constant has no standard deviation to speak of.
+const SPIKE_MAX: f32 = 100.0;
+const OFF_MAX: f64 = 1e6;
+/// How fast the furthest normal reading is forgotten, a reading.
+const FORGET: f32 = 1.0 - 1.0 / 4_000.0;
 /// A spread below this part of the level is numerical dust.
 const DUST: f64 = 1e-6;
 
@@ -24,6 +32,9 @@ pub(super) struct Metric {
     /// Mean roughness, and the residual of the row before.
     roughness: f32,
     before: f32,
+    /// The last value, and the furthest normal one, in standard deviations from the mean.
+    off: f32,
+    furthest: f32,
     /// How quickly the mean follows a signal that wanders by nature, a reading.
     follow: f32,
     level: Chart,
@@ -37,6 +48,7 @@ pub(super) struct Charted {
     /// The furthest of the metric's charts along the way to its limit.
     pub(super) strength: f32,
     kind: DetectorId,
+    spike: f32,
     /// The residual and its step from the row before, and how far the residual's chart is.
     pub(super) residual: f32,
     pub(super) step: f32,
@@ -77,7 +89,9 @@ impl Metric {
             return None;
         }
         let spread = self.spread();
-        let z = ((value - self.mean) / spread).clamp(-CLIP, CLIP);
+        let off = (value - self.mean) / spread;
+        let z = off.clamp(-CLIP, CLIP);
+        self.off = off.clamp(-OFF_MAX, OFF_MAX) as f32;
         let count = f64::from(self.seen.min(MEMORY));
         self.mean += z * spread * (rate / count).max(f64::from(self.follow) * if rate > 0.0 { 1.0 } else { 0.25 });
         self.variance *= 1.0 + rate * 2.0 / (count + 1.0) * (z * z - 1.0);
@@ -100,6 +114,7 @@ impl Metric {
         has_residual: bool,
         counts: impl Fn(DetectorId, f64) -> bool,
     ) -> Charted {
+        let spike = self.spike(rate);
         let residual = residual.clamp(-1.5 * CLIP, 1.5 * CLIP) as f32;
         let step = residual - self.before;
         self.before = residual;
@@ -107,7 +122,7 @@ impl Metric {
         self.roughness += rate / (self.seen.min(MEMORY) - SETTLE) as f32 * (rough - self.roughness);
         let rough = rough - self.roughness;
 
-        let mut charted = Charted { strength: 0.0, kind: DetectorId::Level, residual, step, residual_way: 0.0 };
+        let mut charted = Charted { strength: 0.0, kind: DetectorId::Level, spike, residual, step, residual_way: 0.0 };
         let mut take = |way: f32, sign: f32, kind: DetectorId| {
             if way > charted.strength && counts(kind, f64::from(sign)) {
                 (charted.strength, charted.kind) = (way, kind);
@@ -134,6 +149,23 @@ impl Metric {
         charted
     }
 
+    /// Whether the last reading was clearly away from the metric's level.
+    pub(super) fn has_moved(&self) -> bool {
+        self.off.abs() >= 0.5 * SPIKE_MIN
+    }
+
+    /// How far a lone reading is on the way to a spike's line: beside what noise does, and beside the furthest that was
+    /// normal for this metric.
+    fn spike(&mut self, rate: f32) -> f32 {
+        let off = self.off;
+        let spike = (off.abs() / SPIKE_MIN.max(SPIKE_FACTOR * self.furthest)).min(SPIKE_MAX);
+        self.furthest *= FORGET;
+        if rate > 0.0 && spike < 1.0 {
+            self.furthest = self.furthest.max(off.abs());
+        }
+        spike.copysign(off)
+    }
+
     /// Recomputes what its charts allow.
     pub(super) fn refresh(&mut self, line: f32, roughness_line: f32, tests: f32) {
         self.level.refresh(line, tests);
@@ -151,11 +183,12 @@ impl Metric {
             DetectorId::Level => (self.mean, spread),
             _ => (self.mean + spread * expected_z, spread / libm::sqrt(precision.max(f64::MIN_POSITIVE))),
         };
-        Share { strength: f64::from(charted.strength), kind: charted.kind, expected, spread }
+        let (strength, spike) = (f64::from(charted.strength), f64::from(charted.spike));
+        Share { strength, kind: charted.kind, spike, expected, spread }
     }
 
     /// What is said of a metric that is settling or not there.
     pub(super) fn absent(&self) -> Share {
-        Share { strength: 0.0, kind: DetectorId::Level, expected: self.mean, spread: self.spread() }
+        Share { strength: 0.0, kind: DetectorId::Level, spike: 0.0, expected: self.mean, spread: self.spread() }
     }
 }

@@ -1,0 +1,174 @@
+//! `anomalies list` and `anomalies show`: what the embedded store holds.
+//!
+//! Looks only: the folder may be in use by a process that writes. Says nothing of incidents or acknowledgements.
+
+mod find;
+
+use std::borrow::Cow;
+use std::future::Future;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use platform::embedded::Local;
+use platform::model::AnomalyRecord;
+use platform::ports::{AnomalyQuery, FindAnomalies as _};
+
+use crate::options;
+use crate::output::{Cell, Format};
+use crate::ui::Ui;
+
+/// Which store to look into.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Store {
+    /// Folder of the embedded store, as `millrace demo --dir` made it
+    #[arg(long, default_value = "millrace-data", value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// Tenant whose anomalies are meant
+    #[arg(long, value_name = "NAME", default_value = options::TENANT_DEFAULT, value_parser = options::tenant)]
+    pub(crate) tenant: String,
+}
+
+/// What `anomalies` is asked.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// List stored anomalies, newest first
+    #[command(after_help = "\
+Examples:
+  millrace anomalies list
+  millrace anomalies list --device pump-00001 --limit 5
+  millrace anomalies list --day 2026-01-07 --output ndjson")]
+    List(List),
+    /// Show one stored anomaly with everything that is known of it
+    #[command(after_help = "\
+Examples:
+  millrace anomalies show 08f4060f0ff7012f1d0f737735fc04a4
+  millrace anomalies show 08f4060f --output json")]
+    Show(Show),
+}
+
+/// What `anomalies list` is asked.
+#[derive(Debug, clap::Args)]
+pub(crate) struct List {
+    #[command(flatten)]
+    store: Store,
+    /// Only those of this device
+    #[arg(long, value_name = "NAME", conflicts_with = "day", value_parser = options::device)]
+    device: Option<String>,
+    /// Only those that began on this day, UTC
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = options::day)]
+    day: Option<String>,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    limit: u32,
+}
+
+/// What `anomalies show` is asked.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Show {
+    /// The anomaly's id, or enough of its beginning to tell it from others (at least 4 digits)
+    #[arg(value_parser = options::anomaly_id)]
+    id: String,
+    #[command(flatten)]
+    store: Store,
+}
+
+/// Answers.
+///
+/// # Errors
+/// The store cannot be opened or read, there is no such anomaly, or standard output cannot be written.
+pub(crate) fn run(command: &Command, ui: &Ui) -> anyhow::Result<()> {
+    match command {
+        Command::List(args) => list(args, ui),
+        Command::Show(args) => show(&by_id(&args.store, &args.id)?, ui),
+    }
+}
+
+fn list(args: &List, ui: &Ui) -> anyhow::Result<()> {
+    let store = open(&args.store)?;
+    let tenant = || args.store.tenant.clone();
+    // One more than is shown tells whether there are more.
+    let limit = args.limit as usize;
+    let query = match (&args.device, &args.day) {
+        (Some(device), _) => Some(AnomalyQuery::Device { tenant: tenant(), device: device.clone() }),
+        (None, Some(day)) => Some(AnomalyQuery::Day { tenant: tenant(), day: day.clone() }),
+        (None, None) => None,
+    };
+    let found = match query {
+        Some(query) => wait(store.find_anomalies(&query, limit + 1))??,
+        None => wait(find::newest(&store, &args.store.tenant, limit + 1))??,
+    };
+    let columns = vec!["onset", "tenant", "device", "severity", "score", "detector", "metrics", "summary", "id"];
+    let mut rows = ui.rows(columns)?;
+    for record in found.iter().take(limit) {
+        let anomaly = &record.anomaly;
+        rows.push(&[
+            Cell::shown(&anomaly.onset),
+            Cell::text(&anomaly.tenant),
+            Cell::text(&anomaly.device),
+            Cell::text(anomaly.severity.as_str()),
+            Cell::Number(anomaly.score),
+            Cell::text(anomaly.detector.as_str()),
+            Cell::Text(Cow::Owned(anomaly.metrics.join(" "))),
+            Cell::text(&anomaly.explanation.summary),
+            Cell::text(anomaly.id.as_str()),
+        ])?;
+    }
+    rows.finish()?;
+    if found.is_empty() {
+        ui.note("no anomalies");
+    } else if found.len() > limit {
+        ui.note(format_args!("there are more than {limit}; ask for them with --limit"));
+    }
+    Ok(())
+}
+
+fn show(record: &AnomalyRecord, ui: &Ui) -> anyhow::Result<()> {
+    if matches!(ui.format(), Format::Json | Format::Ndjson) {
+        return ui.document(record);
+    }
+    let anomaly = &record.anomaly;
+    let mut rows = ui.rows(vec!["field", "value"])?;
+    let mut field = |name: &'static str, value: Cell<'_>| rows.push(&[Cell::text(name), value]);
+    field("id", Cell::text(anomaly.id.as_str()))?;
+    field("tenant", Cell::text(&anomaly.tenant))?;
+    field("device", Cell::text(&anomaly.device))?;
+    field("onset", Cell::shown(&anomaly.onset))?;
+    field("severity", Cell::text(anomaly.severity.as_str()))?;
+    field("score", Cell::Number(anomaly.score))?;
+    field("detector", Cell::text(anomaly.detector.as_str()))?;
+    field("metrics", Cell::Text(Cow::Owned(anomaly.metrics.join(" "))))?;
+    field("summary", Cell::text(&anomaly.explanation.summary))?;
+    field("detected_at", Cell::shown(&record.detected_at))?;
+    field("shard", Cell::text(&record.shard))?;
+    field("sequence_number", Cell::text(record.seq.trimmed()))?;
+    field("profiles", Cell::text(&record.profiles))?;
+    rows.finish()?;
+    Ok(())
+}
+
+/// The one anomaly whose id begins like that.
+///
+/// # Errors
+/// The store cannot be opened or read, or there is none or more than one.
+pub(crate) fn by_id(store: &Store, id: &str) -> anyhow::Result<AnomalyRecord> {
+    let of = format!("tenant `{}` in `{}`", store.tenant, store.dir.display());
+    let mut found = wait(find::by_id(&open(store)?, &store.tenant, id))??;
+    if found.len() > 1 {
+        bail!("more than one anomaly of {of} has an id that begins with `{id}`: give more digits of it");
+    }
+    let Some(record) = found.pop() else {
+        bail!("no anomaly of {of} has an id that begins with `{id}`: `millrace anomalies list` shows the ids");
+    };
+    Ok(record)
+}
+
+fn open(store: &Store) -> anyhow::Result<Local> {
+    // The reason says which folder and what to do.
+    Ok(Local::open_read_only(&store.dir)?)
+}
+
+/// The ports are asynchronous; a command has nothing else to do meanwhile.
+fn wait<F: Future>(call: F) -> anyhow::Result<F::Output> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().context("cannot start the runtime")?;
+    Ok(runtime.block_on(call))
+}

@@ -1,0 +1,101 @@
+//! What can be asked: the commands, the options that all of them share, and who answers.
+//!
+//! Each command's own options stand beside its code. Bounds that can be checked without looking at a file are checked
+//! here, so that a mistake in the command line is a usage error before anything has happened.
+
+use clap::{Parser, Subcommand};
+
+use crate::output::Format;
+use crate::ui::Ui;
+use crate::{anomalies, completions, demo, explain, replay, simulate};
+
+const EXAMPLES: &str = "\
+Examples:
+  millrace demo                                        everything at once, on this machine
+  millrace replay --warmup normal.csv run.csv          alerts of a recorded run, explained
+  millrace replay --output csv run.csv > scored.csv    every row with its score
+  millrace simulate --devices 3 --days 2 --out plant.ndjson
+  millrace anomalies list --dir millrace-data --device pump-00001
+
+Data goes to standard output, words to standard error.
+Exit codes: 0 done, 1 failed, 2 the command line was wrong.
+Environment: NO_COLOR turns colour off, CLICOLOR_FORCE turns it on where there is no terminal.";
+
+/// Anomaly detection for industrial telemetry: scores readings, explains what is abnormal.
+#[derive(Debug, Parser)]
+#[command(name = "millrace", version, after_help = EXAMPLES, propagate_version = true)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+/// Options that every command understands.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Common {
+    /// Form of the data on standard output [default: table on a terminal, csv otherwise]
+    #[arg(long, value_enum, global = true, display_order = 100)]
+    pub(crate) output: Option<Format>,
+    /// Say nothing on standard error but errors and warnings
+    #[arg(long, short, global = true, conflicts_with = "verbose", display_order = 101)]
+    pub(crate) quiet: bool,
+    /// Say more on standard error
+    #[arg(long, short, global = true, display_order = 102)]
+    pub(crate) verbose: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a simulated plant through the whole pipeline on this machine, and compare what is found with the truth
+    Demo(demo::Args),
+    /// Score recorded readings: CSV, NDJSON, Parquet or bronze of the lake
+    Replay(replay::Args),
+    /// Print what a simulated plant sends, with injected faults and the truth about them
+    Simulate(simulate::Args),
+    /// Look at stored anomalies
+    #[command(subcommand)]
+    Anomalies(anomalies::Command),
+    /// Say why: a stored anomaly, or a row of a file, abnormal or not
+    Explain(explain::Args),
+    /// Print a script that teaches your shell to complete `millrace` commands
+    Completions(completions::Args),
+}
+
+/// Does what was asked.
+///
+/// # Errors
+/// Whatever the command could not do; a [`crate::ui::Usage`] among the causes means that the command line was wrong.
+pub(crate) fn run(command: Command, ui: &Ui) -> anyhow::Result<()> {
+    match command {
+        Command::Demo(args) => demo::run(&args, ui),
+        Command::Replay(args) => replay::run(&args, ui),
+        Command::Simulate(args) => simulate::run(&args, ui),
+        Command::Anomalies(command) => anomalies::run(&command, ui),
+        Command::Explain(args) => explain::run(&args, ui),
+        Command::Completions(args) => completions::run(&args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn every_command_and_option_is_sound_and_documented() {
+        fn check(command: &clap::Command) {
+            assert!(command.get_about().is_some(), "`{}` says nothing about itself", command.get_name());
+            for argument in command.get_arguments() {
+                assert!(argument.get_help().is_some(), "`{}`: {} has no help", command.get_name(), argument.get_id());
+            }
+            command.get_subcommands().filter(|sub| sub.get_name() != "help").for_each(check);
+        }
+        let mut command = Cli::command();
+        command.clone().debug_assert();
+        command.build();
+        check(&command);
+    }
+}

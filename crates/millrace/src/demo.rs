@@ -1,0 +1,98 @@
+//! `millrace demo`: a simulated plant at full speed through the in-process stream, the scorer's own handler, SQLite and a
+//! lake folder, and what came of it.
+//!
+//! The plant is a function of its seed, so the stream can be made again: a run that was killed goes on after the last
+//! committed record, and a second run in the same folder goes on where the first has ended. At the end the lake is read
+//! back and every record that the plant has ever sent must be in it, once.
+
+mod check;
+mod feed;
+mod ledger;
+mod report;
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use kinesis_scorer::{Config, Scorer};
+use platform::clock::Stopwatch;
+use platform::embedded::Local;
+use simulator::{Plant, PlantConfig};
+
+use crate::ui::{Ui, Usage};
+use ledger::Ledger;
+use report::{Report, Tally};
+
+/// Whose plant it is.
+const TENANT: &str = "demo";
+/// Milliseconds of a day.
+const DAY_MS: i64 = 86_400_000;
+
+/// Options of `millrace demo`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// How many machines the plant has, each with up to 5 metrics a minute
+    #[arg(long, default_value = "50")]
+    devices: NonZeroU32,
+    /// How many days to simulate; a second run in the same folder adds as many
+    #[arg(long, default_value = "7")]
+    days: NonZeroU32,
+    /// What the plant's chance starts from: the same seed gives the same plant
+    #[arg(long, default_value = "1")]
+    seed: u64,
+    /// Messages in a million that are broken on purpose
+    #[arg(long, default_value = "20")]
+    poison_per_million: u32,
+    /// The folder that keeps everything
+    #[arg(long, default_value = "millrace-data")]
+    dir: PathBuf,
+}
+
+/// Runs the demo.
+pub(crate) fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_time().build()?;
+    runtime.block_on(async {
+        let world = Local::open(&args.dir)?;
+        let report = play(args, &world, ui).await?;
+        report.print(ui)?;
+        anyhow::ensure!(report.is_whole(), "{}", report.damage());
+        Ok(())
+    })
+}
+
+async fn play(args: &Args, world: &Local, ui: &Ui) -> anyhow::Result<Report> {
+    let plant_of = |days: u32| PlantConfig {
+        seed: args.seed,
+        devices: args.devices.get(),
+        duration_ms: i64::from(days) * DAY_MS,
+        tenant: TENANT.to_owned(),
+        poison_per_million: args.poison_per_million,
+        ..PlantConfig::default()
+    };
+    let mut ledger = Ledger::open(world.dir())?;
+    let days = ledger.begin(&plant_of(0), args.days.get())?;
+    if days.from > 0 || days.is_resumed {
+        let how = if days.is_resumed { "resuming" } else { "going on" };
+        ui.note(format_args!("{how} in `{}`: day {} to {}", args.dir.display(), days.from + 1, days.to));
+    }
+    let config = plant_of(days.to);
+    let start = config.start;
+    let plant = Plant::new(config).map_err(|error| Usage(error.to_string())).context("the plant cannot be built")?;
+
+    let tally = Arc::new(Tally::default());
+    let mut settings = Config::local(&args.dir.to_string_lossy());
+    TENANT.clone_into(&mut settings.default_tenant);
+    let scorer = Arc::new(Scorer::new(world.clone(), Arc::clone(&tally), settings));
+
+    let watch = Stopwatch::start();
+    let sent = feed::feed(plant.clone(), &scorer, ui).await?;
+    let elapsed = watch.elapsed();
+    scorer.shut_down().await;
+
+    ui.detail("reading the lake back");
+    let stored = check::count(world).await?;
+    ledger.finish(days.to)?;
+    let span = (start + i64::from(days.from) * DAY_MS, start + i64::from(days.to) * DAY_MS);
+    Report::new(world, &plant, span, &tally, elapsed, sent, stored).await
+}

@@ -1,0 +1,26 @@
+//! The command line of Millrace: everything a person does. This file only wires.
+
+mod anomalies;
+mod cli;
+mod completions;
+mod demo;
+mod explain;
+mod options;
+mod output;
+mod profile;
+mod replay;
+mod simulate;
+mod ui;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let asked = cli::Cli::parse();
+    let ui = ui::Ui::new(&asked.common, |name| std::env::var_os(name));
+    match cli::run(asked.command, &ui) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => ui.failed(&error),
+    }
+}

@@ -1,0 +1,11 @@
+//! The real binary, from outside: what a person or a script sees of it.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper of a test ends the test")]
+
+mod bad_input;
+mod replay;
+mod run;
+mod simulate;
+mod stored;
+mod why;
+mod words;

@@ -1,0 +1,60 @@
+//! The zips that are deployed: one for each package with `[package.metadata.lambda]`, built by `cargo lambda`.
+//!
+//! They are built with default features only, so nothing of the embedded stores gets in, and with the profile
+//! `lambda` of the root manifest. The packager's own release settings are switched off: they would turn panics into
+//! aborts, and the Lambda runtime could no longer report them.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+
+use crate::process::{run, step};
+use crate::repository::Repository;
+use crate::{Architecture, venv};
+
+/// What Lambda accepts in a direct upload, in bytes (Lambda quotas: deployment package, zipped).
+const ZIP_BYTES_MAX: u64 = 50 * 1024 * 1024;
+
+/// A function's zip.
+pub(crate) struct LambdaZip {
+    /// The package, which is also the function's name without its environment.
+    pub(crate) function: String,
+    /// The file, with `bootstrap` inside.
+    pub(crate) path: PathBuf,
+}
+
+/// Builds the zip of every function.
+///
+/// # Errors
+/// The tools cannot be installed, the build fails, or a zip is larger than Lambda takes.
+pub(crate) fn all(repository: &Repository, architecture: Architecture) -> Result<Vec<LambdaZip>> {
+    let venv = venv::ready(repository)?;
+    if repository.functions().is_empty() {
+        bail!("no package has [package.metadata.lambda]: there is nothing to package");
+    }
+    step("package the functions", || {
+        let mut build = repository.cargo();
+        build.env("PATH", venv.path_variable()?);
+        build.args(["lambda", "build", "--profile", "lambda", "--disable-optimizations", "--output-format", "zip"]);
+        build.arg(match architecture {
+            Architecture::Arm64 => "--arm64",
+            Architecture::X86_64 => "--x86-64",
+        });
+        for function in repository.functions() {
+            build.args(["--package", function]);
+        }
+        run(&mut build)?;
+        repository.functions().iter().map(|function| built(repository, function)).collect()
+    })
+}
+
+fn built(repository: &Repository, function: &str) -> Result<LambdaZip> {
+    let path = repository.target(&format!("lambda/{function}/bootstrap.zip"));
+    let bytes = fs::metadata(&path).with_context(|| format!("the build left no {}", path.display()))?.len();
+    if bytes > ZIP_BYTES_MAX {
+        bail!("{} has {bytes} bytes; Lambda takes at most {ZIP_BYTES_MAX}", path.display());
+    }
+    eprintln!("    {} {:.2} MB", path.display(), bytes as f64 / 1e6);
+    Ok(LambdaZip { function: function.to_owned(), path })
+}

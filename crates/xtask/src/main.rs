@@ -1,0 +1,89 @@
+//! `cargo xtask VERB`: the chores of this repository, the same for a person and for continuous integration.
+//!
+//! It needs Rust and Python 3 and nothing else prepared: what the tests use (an AWS emulator, the Lambda packager, the
+//! template linter) is installed, pinned, into `target/venv`. It deploys nothing and never talks to AWS: the test run
+//! gets the emulator's address and made-up credentials, whatever the caller's environment holds.
+
+#![expect(clippy::print_stderr, reason = "progress and failures of a chore are for the person in front of it")]
+
+mod emulator;
+mod lambda_zip;
+mod process;
+mod quality;
+mod repository;
+mod suite;
+mod venv;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand, ValueEnum};
+use repository::Repository;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Chores of the Millrace repository", disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Everything that must hold: unit, property and doc tests, template lint, and the pipeline on the emulator
+    Test,
+    /// What continuous integration runs: formatting, lints, licences, then `test`
+    Ci,
+    /// Build the deployable zip of each Lambda function with `cargo lambda`
+    Package {
+        /// Processor of the function; it must agree with the `Architecture` parameter of the stack
+        #[arg(long, value_enum, default_value_t = Architecture::X86_64)]
+        arch: Architecture,
+    },
+    /// Only the flows that need the emulator and a real zip
+    E2e,
+    /// Formatting, clippy, licences and advisories, CloudFormation templates
+    Lint,
+    /// Create or renew target/venv with the pinned tools
+    Venv,
+}
+
+/// A processor that Lambda offers.
+#[derive(Clone, Copy, ValueEnum)]
+enum Architecture {
+    /// Graviton: the one the template deploys by default. Needs the Rust target `aarch64-unknown-linux-gnu`.
+    #[value(name = "arm64")]
+    Arm64,
+    /// Intel and AMD: the one the emulator can run on such a machine
+    #[value(name = "x86_64")]
+    X86_64,
+}
+
+fn main() -> std::process::ExitCode {
+    let outcome = Repository::open().and_then(|repository| perform(&Arguments::parse().verb, &repository));
+    match outcome {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+fn perform(verb: &Verb, repository: &Repository) -> Result<()> {
+    match verb {
+        Verb::Test => suite::everything(repository),
+        Verb::Ci => {
+            quality::formatting(repository)?;
+            quality::clippy(repository)?;
+            quality::dependencies(repository)?;
+            suite::everything(repository)
+        }
+        Verb::Package { arch } => lambda_zip::all(repository, *arch).map(drop),
+        Verb::E2e => suite::end_to_end(repository),
+        Verb::Lint => {
+            quality::formatting(repository)?;
+            quality::clippy(repository)?;
+            quality::dependencies(repository)?;
+            quality::templates(repository)
+        }
+        Verb::Venv => venv::ready(repository).map(drop),
+    }
+}

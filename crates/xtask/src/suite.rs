@@ -1,0 +1,124 @@
+//! The order of the test run: what is quick and what fails most often comes first.
+//!
+//! Two variables tell the tests where the world is; without them, tests that need it say so and skip, so a plain
+//! `cargo test` works anywhere:
+//! - `MILLRACE_TEST_ENDPOINT`: the emulator, for the AWS stores' conformance tests and the end-to-end tests;
+//! - `MILLRACE_TEST_ZIP`: the zip of `kinesis-scorer`, for the end-to-end tests.
+
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::emulator::Emulator;
+use crate::lambda_zip::{self, LambdaZip};
+use crate::process::{run, step, succeeds};
+use crate::repository::Repository;
+use crate::{Architecture, quality, venv};
+
+const SCORER: &str = "kinesis-scorer";
+
+/// Template lint, unit and doc tests, then the packaged functions on the emulator.
+///
+/// # Errors
+/// The first step that fails.
+pub(crate) fn everything(repository: &Repository) -> Result<()> {
+    let venv = venv::ready(repository)?;
+    quality::templates(repository)?;
+    let emulator = Emulator::start(repository, &venv)?;
+    let runner = Runner::found(repository);
+    step("unit and property tests", || {
+        run(in_test_world(&mut runner.command(repository, Scope::AllButEndToEnd), &emulator))
+    })?;
+    step("doc tests", || run(repository.cargo().args(["test", "--workspace", "--doc", "--quiet"])))?;
+    packaged_flows(repository, &emulator, runner)
+}
+
+/// Only the end-to-end tests.
+///
+/// # Errors
+/// The first step that fails.
+pub(crate) fn end_to_end(repository: &Repository) -> Result<()> {
+    let venv = venv::ready(repository)?;
+    let emulator = Emulator::start(repository, &venv)?;
+    packaged_flows(repository, &emulator, Runner::found(repository))
+}
+
+fn packaged_flows(repository: &Repository, emulator: &Emulator, runner: Runner) -> Result<()> {
+    let zips = lambda_zip::all(repository, host_architecture())?;
+    let scorer = zip_of(&zips, SCORER)?;
+    step("end-to-end tests", || {
+        let mut tests = runner.command(repository, Scope::EndToEnd);
+        run(in_test_world(&mut tests, emulator).env("MILLRACE_TEST_ZIP", &scorer.path))
+    })
+}
+
+/// The emulator runs a function as a process of this machine.
+fn host_architecture() -> Architecture {
+    if cfg!(target_arch = "aarch64") { Architecture::Arm64 } else { Architecture::X86_64 }
+}
+
+fn zip_of<'zips>(zips: &'zips [LambdaZip], function: &str) -> Result<&'zips LambdaZip> {
+    zips.iter()
+        .find(|zip| zip.function == function)
+        .with_context(|| format!("no zip of {function} was built: has it lost its [package.metadata.lambda]?"))
+}
+
+/// Points every SDK client of the tests at the emulator, so that a mistake in a test cannot reach an AWS account.
+fn in_test_world<'command>(command: &'command mut Command, emulator: &Emulator) -> &'command mut Command {
+    for name in ["AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN"] {
+        command.env_remove(name);
+    }
+    command
+        .env("MILLRACE_TEST_ENDPOINT", emulator.endpoint())
+        .env("AWS_ENDPOINT_URL", emulator.endpoint())
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("AWS_ACCESS_KEY_ID", "test")
+        .env("AWS_SECRET_ACCESS_KEY", "test")
+        .env("AWS_REGION", "us-east-1")
+}
+
+#[derive(Clone, Copy)]
+enum Scope {
+    AllButEndToEnd,
+    EndToEnd,
+}
+
+/// What runs the tests.
+#[derive(Clone, Copy)]
+enum Runner {
+    /// `cargo nextest`: a process a test, in parallel over all packages.
+    Nextest,
+    /// `cargo test`, where nextest is not installed.
+    Cargo,
+}
+
+impl Runner {
+    fn found(repository: &Repository) -> Self {
+        if succeeds(repository.cargo().args(["nextest", "--version"])) { Self::Nextest } else { Self::Cargo }
+    }
+
+    fn command(self, repository: &Repository, scope: Scope) -> Command {
+        let mut command = repository.cargo();
+        match (self, scope) {
+            // Both runs build the whole workspace, with one choice of features, and differ only in what they run.
+            (Self::Nextest, Scope::AllButEndToEnd) => {
+                command.args(["nextest", "run", "--workspace", "--no-fail-fast", "-E", "not package(e2e)"])
+            }
+            (Self::Nextest, Scope::EndToEnd) => {
+                command.args(["nextest", "run", "--workspace", "--no-fail-fast", "-E", "package(e2e)"])
+            }
+            (Self::Cargo, Scope::AllButEndToEnd) => command.args([
+                "test",
+                "--workspace",
+                "--exclude",
+                "e2e",
+                "--lib",
+                "--bins",
+                "--tests",
+                "--no-fail-fast",
+            ]),
+            (Self::Cargo, Scope::EndToEnd) => command.args(["test", "--package", "e2e", "--no-fail-fast"]),
+        };
+        command
+    }
+}
