@@ -1,0 +1,182 @@
+//! `infra/pipeline.yaml`, deployed on the emulator with the real zip.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use aws_sdk_s3::primitives::ByteStream;
+
+use crate::wait::until;
+use crate::world::{REGION, World};
+
+const DEPLOYED_WITHIN: Duration = Duration::from_mins(1);
+const CODE_BUCKET: &str = "millrace-code";
+
+/// What a test chooses; the rest are the template's defaults.
+#[derive(Clone, Copy)]
+pub struct Settings {
+    /// Shards of the stream.
+    pub shards: u32,
+    /// Records in one invocation at most. The emulator takes what is there, so a small number makes many invocations.
+    pub batch_records: u32,
+}
+
+/// A deployed pipeline of its own. It stays until the emulator ends.
+pub struct Stack {
+    world: World,
+    name: String,
+    outputs: BTreeMap<String, String>,
+}
+
+impl Stack {
+    /// Deploys the template under a name that no other test uses, and waits until it is complete.
+    ///
+    /// # Errors
+    /// The zip or the template cannot be read, a call fails, or the stack is rolled back; the message has the reasons.
+    pub async fn deploy(world: &World, settings: Settings) -> Result<Self> {
+        let environment = unique_environment()?;
+        let code_key = upload_code(world, &environment).await?;
+        let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra/pipeline.yaml");
+        let template =
+            std::fs::read_to_string(&template).with_context(|| format!("cannot read {}", template.display()))?;
+        let stack = Self { world: world.clone(), name: format!("millrace-{environment}"), outputs: BTreeMap::new() };
+        let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
+        let parameters = [
+            ("Environment", environment.clone()),
+            ("CodeBucket", CODE_BUCKET.to_owned()),
+            ("CodeKey", code_key),
+            ("Architecture", architecture.to_owned()),
+            ("ShardCount", settings.shards.to_string()),
+            ("BatchRecords", settings.batch_records.to_string()),
+            ("BatchWindowSeconds", "0".to_owned()),
+            ("S3PathStyle", "true".to_owned()),
+        ];
+        let mut form = vec![
+            ("TemplateBody".to_owned(), template),
+            // The template names no IAM resource, so it asks for no more than this.
+            ("Capabilities.member.1".to_owned(), "CAPABILITY_IAM".to_owned()),
+        ];
+        for (index, (key, value)) in parameters.into_iter().enumerate() {
+            form.push((format!("Parameters.member.{}.ParameterKey", index + 1), key.to_owned()));
+            form.push((format!("Parameters.member.{}.ParameterValue", index + 1), value));
+        }
+        stack.cloudformation("CreateStack", &form)?;
+        let description = stack.settled().await?;
+        if status(&description) != Some("CREATE_COMPLETE") {
+            let events = stack.cloudformation("DescribeStackEvents", &[])?;
+            let reasons = every(&events, "ResourceStatusReason").collect::<Vec<_>>().join("; ");
+            bail!("stack {} is {}: {reasons}", stack.name, status(&description).unwrap_or("without a status"));
+        }
+        let outputs = every(&description, "OutputKey")
+            .map(str::to_owned)
+            .zip(every(&description, "OutputValue").map(str::to_owned))
+            .collect();
+        Ok(Self { outputs, ..stack })
+    }
+
+    /// An output of the template.
+    ///
+    /// # Panics
+    /// The template has no such output.
+    #[must_use]
+    pub fn output(&self, key: &str) -> &str {
+        self.outputs.get(key).unwrap_or_else(|| panic!("infra/pipeline.yaml has no output {key}: {:?}", self.outputs))
+    }
+
+    /// The world it is deployed in.
+    #[must_use]
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// Deletes the stack, and waits until that is done.
+    ///
+    /// # Errors
+    /// A call fails.
+    pub async fn delete(&self) -> Result<()> {
+        self.cloudformation("DeleteStack", &[])?;
+        until("the stack is deleted", DEPLOYED_WITHIN, || async {
+            // A deleted stack is no longer found by its name.
+            Ok(match self.cloudformation("DescribeStacks", &[]) {
+                Ok(description) => (status(&description) == Some("DELETE_COMPLETE")).then_some(()),
+                Err(_) => Some(()),
+            })
+        })
+        .await
+    }
+
+    /// Waits for the end of what CloudFormation is doing, and returns the stack's description.
+    async fn settled(&self) -> Result<String> {
+        until("the stack is deployed", DEPLOYED_WITHIN, || async {
+            let description = self.cloudformation("DescribeStacks", &[])?;
+            let busy = status(&description).is_some_and(|status| status.ends_with("_IN_PROGRESS"));
+            Ok((!busy).then_some(description))
+        })
+        .await
+    }
+
+    /// One call of CloudFormation's query protocol, on this stack. The answer is XML.
+    fn cloudformation(&self, action: &str, form: &[(String, String)]) -> Result<String> {
+        let form = [("Action", action), ("Version", "2010-05-15"), ("StackName", self.name.as_str())]
+            .into_iter()
+            .chain(form.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+        let mut answer = ureq::post(&self.world.endpoint)
+            .config()
+            .http_status_as_error(false)
+            .build()
+            .header(
+                "Authorization",
+                format!(
+                    "AWS4-HMAC-SHA256 Credential=test/20260101/{REGION}/cloudformation/aws4_request, \
+                     SignedHeaders=host, Signature=none"
+                ),
+            )
+            .send_form(form)
+            .with_context(|| format!("{action} was not answered"))?;
+        let text = answer.body_mut().read_to_string().with_context(|| format!("{action} was not answered in text"))?;
+        if !answer.status().is_success() {
+            bail!("{action} failed with {}: {text}", answer.status());
+        }
+        Ok(text)
+    }
+}
+
+/// At most 11 characters, as the template's pattern has it; unlike that of any other test on the same emulator.
+fn unique_environment() -> Result<String> {
+    static DEPLOYED: AtomicU8 = AtomicU8::new(0);
+    let letter = char::from(
+        b'a'.checked_add(DEPLOYED.fetch_add(1, Ordering::Relaxed))
+            .filter(u8::is_ascii_lowercase)
+            .ok_or_else(|| anyhow!("one test process deploys at most 26 stacks"))?,
+    );
+    Ok(format!("t{}{letter}", std::process::id()))
+}
+
+async fn upload_code(world: &World, environment: &str) -> Result<String> {
+    // Creating one's own bucket again is no error in us-east-1.
+    world.s3.create_bucket().bucket(CODE_BUCKET).send().await.context("cannot create the bucket for code")?;
+    let zip = ByteStream::from_path(&world.zip)
+        .await
+        .with_context(|| format!("cannot read the zip {}", world.zip.display()))?;
+    let key = format!("{environment}/kinesis-scorer.zip");
+    world.s3.put_object().bucket(CODE_BUCKET).key(&key).body(zip).send().await.context("cannot upload the zip")?;
+    Ok(key)
+}
+
+fn status(description: &str) -> Option<&str> {
+    every(description, "StackStatus").next()
+}
+
+/// The text of every `<tag>…</tag>`, in order. Enough for answers whose elements of that name hold only text.
+fn every<'xml>(xml: &'xml str, tag: &str) -> impl Iterator<Item = &'xml str> {
+    let (open, close) = (format!("<{tag}>"), format!("</{tag}>"));
+    let mut rest = xml;
+    std::iter::from_fn(move || {
+        let (_, after) = rest.split_once(&open)?;
+        let (text, after) = after.split_once(&close)?;
+        rest = after;
+        Some(text)
+    })
+}
