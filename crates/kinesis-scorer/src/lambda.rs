@@ -104,7 +104,9 @@ where
 {
     let scorer = Arc::new(scorer);
     end_gracefully(Arc::clone(&scorer)).await;
-    lambda_runtime::run(service_fn(|event: LambdaEvent<Box<RawValue>>| respond(Arc::clone(&scorer), event))).await
+    // The future holds a whole batch's locals; on the heap it does not grow its callers.
+    Box::pin(lambda_runtime::run(service_fn(|event: LambdaEvent<Box<RawValue>>| respond(Arc::clone(&scorer), event))))
+        .await
 }
 
 async fn respond<W, M>(

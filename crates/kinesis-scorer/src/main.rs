@@ -17,7 +17,7 @@ async fn main() -> Result<(), lambda::Error> {
         #[cfg(feature = "aws")]
         Stores::Aws { .. } => {
             let (world, metrics) = lambda::connect(&config).await?;
-            lambda::serve(Scorer::new(world, metrics, config)).await
+            Box::pin(lambda::serve(Scorer::new(world, metrics, config))).await
         }
         #[cfg(not(all(feature = "aws", feature = "embedded")))]
         _ => Err("this build lacks the stores that are configured: features `aws` and `embedded` bring them".into()),
