@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anomaly_core::Timestamp;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use platform::clock;
 use platform::metrics::EmitMetrics;
@@ -117,18 +118,27 @@ where
     W: ScorerWorld,
     M: EmitMetrics + Sync,
 {
-    let deadline_ms = i64::try_from(event.context.deadline).unwrap_or(i64::MAX);
+    let now = clock::now();
+    let deadline_ms = deadline(event.context.deadline, now);
     let remaining = || {
         let left = deadline_ms.saturating_sub(clock::now().millis());
         Duration::from_millis(u64::try_from(left).unwrap_or(0))
     };
-    let invocation = Invocation { now: clock::now(), remaining: &remaining, request_id: &event.context.request_id };
+    let invocation = Invocation { now, remaining: &remaining, request_id: &event.context.request_id };
     scorer.handle(event.payload.get().as_bytes(), &invocation).await.map_err(|error| {
         let message = error.to_string();
         let error: &dyn StdError = &error;
         tracing::error!(request_id = event.context.request_id, error, "the event cannot be read");
         Diagnostic { error_type: "EventError".to_owned(), error_message: message }
     })
+}
+
+/// The invocation's deadline in milliseconds since 1970. An invocation cannot begin after its deadline: `cargo lambda watch`
+/// names ten minutes after 1970 whatever the time is, which is taken as ten minutes from now.
+fn deadline(told_ms: u64, now: Timestamp) -> i64 {
+    const UNKNOWN_MS: i64 = 600_000;
+    let told_ms = i64::try_from(told_ms).unwrap_or(i64::MAX);
+    if told_ms < Timestamp::MIN.millis() { now.millis() + UNKNOWN_MS } else { told_ms }
 }
 
 /// Writes snapshots when the process is told to end.
@@ -160,5 +170,19 @@ where
             }
         })),
         Err(error) => tracing::warn!(error = &error as &dyn StdError, "SIGTERM cannot be waited for"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_that_cannot_be_is_taken_as_unknown() {
+        let now = Timestamp::from_millis(1_790_000_000_000).unwrap();
+        assert_eq!(deadline(600_000, now), 1_790_000_600_000);
+        assert_eq!(deadline(1_790_000_120_000, now), 1_790_000_120_000);
+        // A real one that has passed is believed: nothing is begun then.
+        assert_eq!(deadline(1_789_999_999_000, now), 1_789_999_999_000);
     }
 }
