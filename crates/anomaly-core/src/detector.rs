@@ -7,6 +7,7 @@
 
 pub(crate) mod joint;
 pub mod limit;
+pub(crate) mod novelty;
 pub mod stuck;
 
 use serde::{Deserialize, Serialize};
@@ -29,11 +30,14 @@ pub enum DetectorId {
     Stuck,
     /// One reading far from everything before.
     Spike,
+    /// A value or a course that is rare in the metric's own history.
+    Novelty,
 }
 
 impl DetectorId {
     /// All of them, in the order in which ties are decided.
-    pub const ALL: [Self; 6] = [Self::Limit, Self::Stuck, Self::Spike, Self::Level, Self::Relation, Self::Roughness];
+    pub const ALL: [Self; 7] =
+        [Self::Limit, Self::Stuck, Self::Spike, Self::Novelty, Self::Level, Self::Relation, Self::Roughness];
 
     /// The stored name.
     #[must_use]
@@ -45,6 +49,7 @@ impl DetectorId {
             Self::Roughness => "roughness",
             Self::Stuck => "stuck",
             Self::Spike => "spike",
+            Self::Novelty => "novelty",
         }
     }
 

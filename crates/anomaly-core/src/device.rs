@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::detector::joint::{Monitor, Share};
+use crate::detector::novelty::ARMED_FROM;
 use crate::detector::{DetectorId, Evidence};
 use crate::{
     Anomaly, AnomalyId, Contribution, Explanation, Observation, Outcome, Profile, ReadingVerdict, Series, Severity,
@@ -24,6 +25,14 @@ const EVIDENCE_PER_FACTOR: f64 = 1.3;
 const LINE_DEVIATIONS: f64 = 4.2;
 /// Tails below this are all the same to people, and some stores hold no smaller number (DynamoDB ends at 1e-130).
 const TAIL_MIN: f64 = 1e-100;
+/// A surprise is told from this strength on at two fifths of an accepted false alert a week, and from so much more for a
+/// tenth of that.
+const SURPRISE_LINE: f64 = 1.35;
+const SURPRISE_LINE_PER_DECADE: f64 = 0.6;
+/// After an alert, surprises are not told for so many rows: they would be about the same thing.
+const SURPRISE_PAUSE: u32 = 36;
+/// A single metric's monitor needs so many times the evidence: its surprises are told already.
+const ALONE_FACTOR: f64 = 4.0;
 /// Most metrics that an anomaly's explanation lists.
 const CONTRIBUTIONS_MAX: usize = 8;
 
@@ -61,6 +70,8 @@ pub struct Scored {
     pub score: f64,
     /// Set only on a row where an alert is raised.
     pub alert: Option<Alert>,
+    /// Strength, below 1, of a surprise on this row that only a higher sensitivity would tell; 0 without one.
+    pub hint: f64,
     /// How the device is after this row.
     pub status: DeviceStatus,
     /// Whether the status differs from before this row.
@@ -71,7 +82,7 @@ pub struct Scored {
 
 impl Default for Scored {
     fn default() -> Self {
-        Self { score: 0.0, alert: None, status: DeviceStatus::Warming, changed: false, readings: Vec::new() }
+        Self { score: 0.0, alert: None, hint: 0.0, status: DeviceStatus::Warming, changed: false, readings: Vec::new() }
     }
 }
 
@@ -80,6 +91,13 @@ impl Scored {
     #[must_use]
     pub fn alert_strength(&self) -> f64 {
         self.alert.as_ref().map_or(0.0, |anomaly| anomaly.score)
+    }
+
+    /// The same for all sensitivities at once: 1 and more for an alert that is raised, less for one that a higher
+    /// sensitivity would raise.
+    #[must_use]
+    pub fn alert_rank(&self) -> f64 {
+        self.alert_strength().max(self.hint)
     }
 }
 
@@ -92,6 +110,8 @@ pub struct Device {
     score: f64,
     /// Evidence of the monitor's episode that nobody was told of yet; `None` outside an episode and once it is told.
     untold: Option<Untold>,
+    /// Rows since the last alert.
+    rows_since_alert: u32,
     /// When the current status began, milliseconds; 0 before the first reading.
     since: i64,
 }
@@ -111,6 +131,7 @@ impl Default for Device {
             status: DeviceStatus::Warming,
             score: 0.0,
             untold: None,
+            rows_since_alert: SURPRISE_PAUSE,
             since: 0,
         }
     }
@@ -170,16 +191,18 @@ impl Device {
         out: &mut Scored,
     ) {
         out.readings.clear();
-        out.alert = None;
+        (out.alert, out.hint) = (None, 0.0);
         self.look_at_each(observation, profile, fingerprint, out);
         let before = self.status;
         if out.readings.iter().any(|reading| reading.outcome == Outcome::Scored) {
+            self.rows_since_alert = self.rows_since_alert.saturating_add(1);
             let told = self.look_at_all(observation, out);
-            let opened = self.follow_each(&out.readings);
+            let surprised = self.look_for_surprise(observation, out);
+            let opened = self.follow_each(&out.readings) || surprised;
             self.follow_status(&out.readings, observation.at);
             if opened || told.is_some() {
                 // What is told now is not told again when more evidence has come.
-                self.untold = None;
+                (self.untold, self.rows_since_alert) = (None, 0);
                 let onset = told.filter(|_| !opened).unwrap_or(observation.at);
                 out.alert = Some(Box::new(self.anomaly(observation, onset, &out.readings)));
             }
@@ -255,9 +278,36 @@ impl Device {
         }
         let untold = self.untold.as_mut()?;
         untold.evidence += (joint.best - EVIDENCE_FROM).clamp(0.0, 1.0);
-        let asked = EVIDENCE_PER_FACTOR * -libm::log(sensitivity.min(1.0));
+        let factor = if series.len() == 1 { ALONE_FACTOR } else { 1.0 };
+        let asked = factor * EVIDENCE_PER_FACTOR * -libm::log(sensitivity.min(1.0));
         // Told on a row that shows it: the explanation is of this row.
         (untold.evidence >= asked && joint.best >= 1.0).then_some(untold.onset)
+    }
+
+    /// Asks the history of a metric that is alone: it has no others to be compared with. A new surprise is told, or hinted
+    /// at, unless something was told a moment ago. It is an event and no state: the score stays what it is. Says whether
+    /// there is something to tell.
+    fn look_for_surprise(&mut self, observation: &Observation<'_>, out: &mut Scored) -> bool {
+        let ([series], [reading]) = (&mut self.series[..], &mut out.readings[..]) else { return false };
+        if !reading.outcome.is_scored() || !series.settings().runs(DetectorId::Novelty) {
+            return false;
+        }
+        let surprise = series.surprise(reading.observed, observation.at);
+        let departure = reading.observed - reading.evidence.expected;
+        let is_told_already = self.rows_since_alert <= SURPRISE_PAUSE;
+        if !surprise.is_new || is_told_already || !series.settings().direction.covers(departure) {
+            return false;
+        }
+        let decades = libm::log10(0.2 / (0.5 * series.settings().sensitivity));
+        let line = (SURPRISE_LINE + SURPRISE_LINE_PER_DECADE * decades).max(ARMED_FROM);
+        let strength = surprise.strength / line;
+        if strength < 1.0 {
+            out.hint = strength;
+        } else if strength > reading.evidence.strength {
+            let tail = surprise.tail.max(TAIL_MIN);
+            reading.evidence = Evidence { detector: DetectorId::Novelty, strength, tail, ..reading.evidence };
+        }
+        strength >= 1.0
     }
 
     /// Follows the episodes of what is plain to see in one metric alone. Says whether one opens.

@@ -109,6 +109,9 @@ impl Contribution {
             DetectorId::Roughness => {
                 format!("{name} (now {seen}) varies from reading to reading as it usually does not")
             }
+            DetectorId::Novelty => {
+                format!("{name} {seen} is rare in all of its history so far; about {expected} was expected")
+            }
             DetectorId::Spike => {
                 format!(
                     "{name} {seen} is {} standard deviations {side} the {expected} that was expected",

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::detector::novelty::{Novelty, Surprise};
 use crate::detector::{Detector, Evidence, Input, limit::Limit, stuck::Stuck};
 use crate::{DeviceName, MetricSettings, Profile, Quality, Timestamp};
 
@@ -79,6 +80,8 @@ pub struct Series {
     pub(crate) quiet: u8,
     limit: Limit,
     stuck: Stuck,
+    /// History of a metric that is its device's only one.
+    novelty: Option<Box<Novelty>>,
     #[serde(skip)]
     settings: MetricSettings,
     /// Fingerprint of the profiles that the settings come from; `None` until resolved.
@@ -97,6 +100,7 @@ impl Series {
             quiet: 0,
             limit: Limit::default(),
             stuck: Stuck::default(),
+            novelty: None,
             settings: MetricSettings::default(),
             settled: None,
         }
@@ -158,6 +162,11 @@ impl Series {
         let input = Input { value, at, settings: &self.settings };
         let found = [self.limit.observe(&input), self.stuck.observe(&input)];
         found.into_iter().find(|evidence| evidence.strength >= 1.0 && self.settings.runs(evidence.detector))
+    }
+
+    /// How rare a reading is in this metric's history.
+    pub(crate) fn surprise(&mut self, value: f64, at: Timestamp) -> Surprise {
+        self.novelty.get_or_insert_default().observe(value, at.millis_of_day())
     }
 
     /// Follows the episode of the detectors that look at this metric alone; says whether it opens.

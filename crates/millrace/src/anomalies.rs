@@ -2,8 +2,6 @@
 //!
 //! Looks only: the folder may be in use by a process that writes. Says nothing of incidents or acknowledgements.
 
-mod find;
-
 use std::borrow::Cow;
 use std::future::Future;
 use std::path::PathBuf;
@@ -16,6 +14,11 @@ use platform::ports::{AnomalyQuery, FindAnomalies as _};
 use crate::options;
 use crate::output::{Cell, Format};
 use crate::ui::Ui;
+
+/// Most anomalies whose ids begin alike that are looked at. Four digits are shared by one in 65,536.
+const ALIKE_MAX: usize = 10_000;
+/// Most ids that an error names.
+const NAMED_MAX: usize = 5;
 
 /// Which store to look into.
 #[derive(Debug, Clone, clap::Args)]
@@ -95,7 +98,7 @@ fn list(args: &List, ui: &Ui) -> anyhow::Result<()> {
     };
     let found = match query {
         Some(query) => wait(store.find_anomalies(&query, limit + 1))??,
-        None => wait(find::newest(&store, &args.store.tenant, limit + 1))??,
+        None => wait(store.recent_anomalies(Some(&args.store.tenant), limit + 1))??,
     };
     let columns = vec!["onset", "tenant", "device", "severity", "score", "detector", "metrics", "summary", "id"];
     let mut rows = ui.rows(columns)?;
@@ -115,7 +118,16 @@ fn list(args: &List, ui: &Ui) -> anyhow::Result<()> {
     }
     rows.finish()?;
     if found.is_empty() {
-        ui.note("no anomalies");
+        let narrowed = args.device.is_some() || args.day.is_some();
+        let others = if narrowed { Vec::new() } else { wait(store.recent_anomalies(None, 1))?? };
+        match others.first() {
+            None => ui.note("no anomalies"),
+            Some(other) => ui.note(format_args!(
+                "no anomalies of tenant `{}`; there are some of `{other}`: add `--tenant {other}`",
+                args.store.tenant,
+                other = other.anomaly.tenant
+            )),
+        }
     } else if found.len() > limit {
         ui.note(format_args!("there are more than {limit}; ask for them with --limit"));
     }
@@ -151,15 +163,39 @@ fn show(record: &AnomalyRecord, ui: &Ui) -> anyhow::Result<()> {
 /// # Errors
 /// The store cannot be opened or read, or there is none or more than one.
 pub(crate) fn by_id(store: &Store, id: &str) -> anyhow::Result<AnomalyRecord> {
-    let of = format!("tenant `{}` in `{}`", store.tenant, store.dir.display());
-    let mut found = wait(find::by_id(&open(store)?, &store.tenant, id))??;
-    if found.len() > 1 {
-        bail!("more than one anomaly of {of} has an id that begins with `{id}`: give more digits of it");
+    let alike = wait(open(store)?.anomalies_by_id(id, ALIKE_MAX))??;
+    let (mut found, others): (Vec<_>, Vec<_>) =
+        alike.into_iter().partition(|record| record.anomaly.tenant == store.tenant);
+    let of = format!("of tenant `{}` in `{}`", store.tenant, store.dir.display());
+    match (found.pop(), others.first()) {
+        (Some(record), _) if found.is_empty() => Ok(record),
+        (Some(record), _) => {
+            found.push(record);
+            bail!(
+                "{} anomalies {of} have an id that begins with `{id}`: give more digits of {}",
+                found.len(),
+                names(&found)
+            )
+        }
+        (None, Some(other)) => bail!(
+            "no anomaly {of} has an id that begins with `{id}`, but one of tenant `{0}` has: add `--tenant {0}`",
+            other.anomaly.tenant
+        ),
+        (None, None) => {
+            bail!("no anomaly {of} has an id that begins with `{id}`: `millrace anomalies list` shows the ids")
+        }
     }
-    let Some(record) = found.pop() else {
-        bail!("no anomaly of {of} has an id that begins with `{id}`: `millrace anomalies list` shows the ids");
-    };
-    Ok(record)
+}
+
+/// The ids of some, each with what tells it from the others, to choose from.
+fn names(records: &[AnomalyRecord]) -> String {
+    let named = records
+        .iter()
+        .take(NAMED_MAX)
+        .map(|AnomalyRecord { anomaly, .. }| format!("{} ({} at {})", anomaly.id, anomaly.device, anomaly.onset));
+    let named: Vec<String> = named.collect();
+    let more = if records.len() > NAMED_MAX { ", …" } else { "" };
+    format!("{}{more}", named.join(", "))
 }
 
 fn open(store: &Store) -> anyhow::Result<Local> {
@@ -172,3 +208,6 @@ fn wait<F: Future>(call: F) -> anyhow::Result<F::Output> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().context("cannot start the runtime")?;
     Ok(runtime.block_on(call))
 }
+
+#[cfg(test)]
+mod tests;

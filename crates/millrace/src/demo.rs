@@ -29,8 +29,16 @@ const TENANT: &str = "demo";
 /// Milliseconds of a day.
 const DAY_MS: i64 = 86_400_000;
 
+const EXAMPLES: &str = "\
+Examples:
+  millrace demo
+  millrace demo --devices 10 --days 30 --dir /tmp/plant --output json
+
+Run it again in the same folder: after a kill it goes on where it was, after its end it adds as many days.";
+
 /// Options of `millrace demo`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// How many machines the plant has, each with up to 5 metrics a minute
     #[arg(long, default_value = "50")]
@@ -42,7 +50,7 @@ pub(crate) struct Args {
     #[arg(long, default_value = "1")]
     seed: u64,
     /// Messages in a million that are broken on purpose
-    #[arg(long, default_value = "20")]
+    #[arg(long, default_value = "20", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     poison_per_million: u32,
     /// The folder that keeps everything
     #[arg(long, default_value = "millrace-data")]
@@ -95,4 +103,19 @@ async fn play(args: &Args, world: &Local, ui: &Ui) -> anyhow::Result<Report> {
     ledger.finish(days.to)?;
     let span = (start + i64::from(days.from) * DAY_MS, start + i64::from(days.to) * DAY_MS);
     Report::new(world, &plant, span, &tally, elapsed, sent, stored).await
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use crate::cli::Cli;
+
+    #[test]
+    fn no_more_messages_can_be_broken_than_there_are() {
+        let asked = |poison| Cli::try_parse_from(["millrace", "demo", "--poison-per-million", poison]);
+        assert!(asked("0").is_ok() && asked("1000000").is_ok());
+        let error = asked("1000001").unwrap_err().to_string();
+        assert!(error.contains("--poison-per-million") && error.contains("0..=1000000"), "{error}");
+    }
 }

@@ -32,7 +32,8 @@ Files (told by their content):
 
 Rows (--output csv, json or ndjson): timestamp, device where the file may hold several, score, alert, status.
   score      how abnormal the device is: 1 and more is abnormal, and it stays there while the fault lasts
-  alert      strength of the alert raised on this row, 0 on every other row
+  alert      1 and more: the strength of the alert raised on this row; below 1: of one that a higher sensitivity
+             would raise; 0 on every other row
   status     warming, normal or abnormal
 A row without values keeps the score of the device. A table shows the alerts alone.";
 

@@ -1,5 +1,5 @@
 //! The demo is killed without warning, again and again, and started again: nothing may be lost or doubled.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where it cannot go on")]
+#![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 use std::fs;
 use std::path::Path;

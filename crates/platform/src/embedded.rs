@@ -92,6 +92,29 @@ impl Local {
         self.blocking(move |stores| stores.tables.define_shards(&stream, &shards)).await
     }
 
+    /// Anomalies of all devices of a tenant, or of all tenants: at most `count_max`, newest onset first.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn recent_anomalies(
+        &self,
+        tenant: Option<&str>,
+        count_max: usize,
+    ) -> Result<Vec<AnomalyRecord>, StoreError> {
+        let tenant = tenant.map(str::to_owned);
+        self.blocking(move |stores| stores.tables.recent_anomalies(tenant.as_deref(), count_max)).await
+    }
+
+    /// Anomalies of all tenants whose id begins with these digits (lower case, as ids are stored): at most `count_max`,
+    /// in order of their ids.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn anomalies_by_id(&self, beginning: &str, count_max: usize) -> Result<Vec<AnomalyRecord>, StoreError> {
+        let beginning = beginning.to_owned();
+        self.blocking(move |stores| stores.tables.anomalies_by_id(&beginning, count_max)).await
+    }
+
     async fn blocking<T, E>(&self, job: impl FnOnce(&Stores) -> Result<T, E> + Send + 'static) -> Result<T, E>
     where
         T: Send + 'static,

@@ -223,14 +223,16 @@ impl Monitor {
             best = best.max(charted.strength);
             self.row.shares.push(state.share(charted, z - u / own, own));
         }
-        // What all metrics do at once is the machine doing something else, not a spike in one of them.
-        if self
-            .metrics
-            .iter()
-            .zip(&self.row.present)
-            .filter(|(metric, present)| **present && metric.has_moved())
-            .count()
-            > 1
+        // What all metrics do at once is the machine doing something else, not a spike in one of them; and what a single
+        // metric does alone is for its history to judge.
+        if size == 1
+            || self
+                .metrics
+                .iter()
+                .zip(&self.row.present)
+                .filter(|(metric, present)| **present && metric.has_moved())
+                .count()
+                > 1
         {
             self.row.shares.iter_mut().for_each(|share| share.spike = 0.0);
         }

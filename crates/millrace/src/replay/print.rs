@@ -99,7 +99,7 @@ impl Printer {
     fn every(&mut self, row: &Observation<'_>, device: &Device, scored: &Scored) -> io::Result<()> {
         let explanation: Option<Explanation> = self.explain.then(|| device.explain(&scored.readings));
         let mut cells = self.begin(row, scored);
-        cells.push(Cell::Number(scored.alert_strength()));
+        cells.push(Cell::Number(scored.alert_rank()));
         cells.push(Cell::text(scored.status.as_str()));
         if let Some(explanation) = &explanation {
             match explanation.contributions.first() {

@@ -17,12 +17,17 @@ const TABLES: &str = "
     CREATE TABLE anomalies (
         pk      TEXT NOT NULL,
         sk      TEXT NOT NULL,
+        tenant  TEXT NOT NULL,
         day     TEXT NOT NULL,
         onset   INTEGER NOT NULL,
+        id      TEXT NOT NULL,
         body    TEXT NOT NULL,
         PRIMARY KEY (pk, sk)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX anomalies_by_day ON anomalies (day, onset);
+    CREATE INDEX anomalies_by_tenant ON anomalies (tenant, onset);
+    CREATE INDEX anomalies_by_onset ON anomalies (onset);
+    CREATE INDEX anomalies_by_id ON anomalies (id);
     CREATE TABLE states (
         pk      TEXT PRIMARY KEY,
         seq     TEXT NOT NULL,

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension as _, Params, TransactionBehavior, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -12,6 +12,15 @@ use crate::model::{AnomalyRecord, Checkpoint, ShardInfo, StateRecord, TRANSACTIO
 use crate::ports::{AnomalyQuery, CommitError, StoreError};
 
 const COMMIT: &str = "commit";
+
+// An index of a table without row ids ends with the table's key, so each of these orders is that of an index.
+const OF_DEVICE: &str = "SELECT body FROM anomalies WHERE pk = ?1 ORDER BY sk DESC LIMIT ?2";
+const OF_DAY: &str = "SELECT body FROM anomalies WHERE day = ?1 ORDER BY onset DESC, pk DESC, sk DESC LIMIT ?2";
+const OF_TENANT: &str = "SELECT body FROM anomalies WHERE tenant = ?1 ORDER BY onset DESC, pk DESC, sk DESC LIMIT ?2";
+const OF_ALL: &str = "SELECT body FROM anomalies ORDER BY onset DESC, pk DESC, sk DESC LIMIT ?1";
+/// No hexadecimal digit comes after `f`, so what lies from a beginning up to it and a `g` is what begins so. No sign has
+/// a meaning of its own here, as it would with LIKE.
+const OF_IDS: &str = "SELECT body FROM anomalies WHERE id >= ?1 AND id < ?1 || 'g' ORDER BY id, pk, sk LIMIT ?2";
 
 /// The database. One connection: SQLite has one writer at a time, and reads take microseconds.
 #[derive(Debug)]
@@ -37,8 +46,10 @@ struct CheckpointRow {
 struct AnomalyRow {
     pk: String,
     sk: String,
+    tenant: String,
     day: String,
     onset: i64,
+    id: String,
     body: String,
 }
 
@@ -73,7 +84,8 @@ impl Change {
             let pk = anomaly.partition_key();
             let body = body(&pk, anomaly)?;
             let (sk, day, onset) = (anomaly.sort_key(), anomaly.day(), anomaly.anomaly.onset.millis());
-            Ok::<_, StoreError>(AnomalyRow { pk, sk, day, onset, body })
+            let (tenant, id) = (anomaly.anomaly.tenant.clone(), anomaly.anomaly.id.to_string());
+            Ok::<_, StoreError>(AnomalyRow { pk, sk, tenant, day, onset, id, body })
         });
         let states = transaction.states.iter().map(|state| {
             let pk = state.partition_key();
@@ -154,23 +166,36 @@ impl Tables {
         query: &AnomalyQuery,
         count_max: usize,
     ) -> Result<Vec<AnomalyRecord>, StoreError> {
-        const VERB: &str = "find anomalies";
         let (sql, key) = match query {
-            AnomalyQuery::Device { tenant, device } => {
-                ("SELECT body FROM anomalies WHERE pk = ?1 ORDER BY sk DESC LIMIT ?2", format!("{tenant}#{device}"))
-            }
-            AnomalyQuery::Day { tenant, day } => (
-                "SELECT body FROM anomalies WHERE day = ?1 ORDER BY onset DESC, pk DESC, sk DESC LIMIT ?2",
-                format!("{tenant}#{day}"),
-            ),
+            AnomalyQuery::Device { tenant, device } => (OF_DEVICE, format!("{tenant}#{device}")),
+            AnomalyQuery::Day { tenant, day } => (OF_DAY, format!("{tenant}#{day}")),
         };
-        let count_max = i64::try_from(count_max).unwrap_or(i64::MAX);
+        self.anomalies(&key, sql, params![key, limit(count_max)])
+    }
+
+    pub(super) fn recent_anomalies(
+        &self,
+        tenant: Option<&str>,
+        count_max: usize,
+    ) -> Result<Vec<AnomalyRecord>, StoreError> {
+        match tenant {
+            Some(tenant) => self.anomalies(tenant, OF_TENANT, params![tenant, limit(count_max)]),
+            None => self.anomalies("all tenants", OF_ALL, params![limit(count_max)]),
+        }
+    }
+
+    pub(super) fn anomalies_by_id(&self, beginning: &str, count_max: usize) -> Result<Vec<AnomalyRecord>, StoreError> {
+        self.anomalies(beginning, OF_IDS, params![beginning, limit(count_max)])
+    }
+
+    fn anomalies(&self, target: &str, sql: &str, params: impl Params) -> Result<Vec<AnomalyRecord>, StoreError> {
+        const VERB: &str = "find anomalies";
         let connection = self.connection();
         let bodies: Vec<String> = connection
             .prepare_cached(sql)
-            .and_then(|mut statement| statement.query_map(params![key, count_max], |row| row.get(0))?.collect())
-            .map_err(|error| failure::of_sqlite(VERB, &key, error))?;
-        bodies.iter().map(|body| record(VERB, &key, body)).collect()
+            .and_then(|mut statement| statement.query_map(params, |row| row.get(0))?.collect())
+            .map_err(|error| failure::of_sqlite(VERB, &target, error))?;
+        bodies.iter().map(|body| record(VERB, target, body)).collect()
     }
 
     pub(super) fn define_shards(&self, stream: &str, shards: &[ShardInfo]) -> Result<(), StoreError> {
@@ -217,6 +242,10 @@ impl Tables {
     }
 }
 
+fn limit(count_max: usize) -> i64 {
+    i64::try_from(count_max).unwrap_or(i64::MAX)
+}
+
 fn hash_key(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<u128> {
     let text: String = row.get(column)?;
     text.parse().map_err(|error| {
@@ -260,9 +289,9 @@ fn write(connection: &Connection, change: &Change) -> rusqlite::Result<()> {
             row.body
         ])?;
     }
-    let mut insert = connection.prepare_cached("INSERT INTO anomalies VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    let mut insert = connection.prepare_cached("INSERT INTO anomalies VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
     for row in &change.anomalies {
-        insert.execute(params![row.pk, row.sk, row.day, row.onset, row.body])?;
+        insert.execute(params![row.pk, row.sk, row.tenant, row.day, row.onset, row.id, row.body])?;
     }
     let mut replace = connection.prepare_cached("INSERT OR REPLACE INTO states VALUES (?1, ?2, ?3)")?;
     for row in &change.states {
@@ -270,3 +299,6 @@ fn write(connection: &Connection, change: &Change) -> rusqlite::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
