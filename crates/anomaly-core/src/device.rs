@@ -123,6 +123,11 @@ struct Untold {
     evidence: f64,
 }
 
+/// Whether evidence is of the kind that anybody sees in the one metric it is about.
+fn is_plain(evidence: &Evidence) -> bool {
+    evidence.strength >= 1.0 && matches!(evidence.detector, DetectorId::Limit | DetectorId::Stuck | DetectorId::Spike)
+}
+
 impl Default for Device {
     fn default() -> Self {
         Self {
@@ -295,7 +300,11 @@ impl Device {
         let surprise = series.surprise(reading.observed, observation.at);
         let departure = reading.observed - reading.evidence.expected;
         let is_told_already = self.rows_since_alert <= SURPRISE_PAUSE;
-        if !surprise.is_new || is_told_already || !series.settings().direction.covers(departure) {
+        if !surprise.is_new
+            || is_told_already
+            || is_plain(&reading.evidence)
+            || !series.settings().direction.covers(departure)
+        {
             return false;
         }
         let decades = libm::log10(0.2 / (0.5 * series.settings().sensitivity));
@@ -314,9 +323,7 @@ impl Device {
     fn follow_each(&mut self, readings: &[ReadingVerdict]) -> bool {
         let mut opens = false;
         for reading in readings.iter().filter(|reading| reading.outcome.is_scored()) {
-            let Evidence { detector, strength, .. } = reading.evidence;
-            let plain = matches!(detector, DetectorId::Limit | DetectorId::Stuck | DetectorId::Spike);
-            opens |= self.series[reading.series].follow(plain && strength >= 1.0, HOLD);
+            opens |= self.series[reading.series].follow(is_plain(&reading.evidence), HOLD);
         }
         opens
     }
