@@ -29,20 +29,19 @@ pub enum Committed {
 }
 
 /// Stores bytes under the name that `name` gives for an empty suffix. Where other bytes have that name already (a batch
-/// that was cut differently left them), the name gets a suffix from the version and the content. Returns the calls beside
+/// that was scored with other profiles left them), the name gets a suffix from the content. Returns the calls beside
 /// the reference.
 ///
 /// # Errors
 /// The store's; a permanent one for a name that is no key.
 pub async fn put<W: PutIfAbsent + Sync>(
     world: &W,
-    version: u64,
     bytes: &[u8],
     name: impl Fn(&str) -> Result<Key, KeyError>,
 ) -> Result<(ObjectRef, u64), StoreError> {
     let sha256 = ContentHash::of(bytes);
     let mut calls = 0;
-    for suffix in [String::new(), layout::suffix(version, &sha256)] {
+    for suffix in [String::new(), layout::suffix(&sha256)] {
         let key = name(&suffix).map_err(|error| StoreError {
             kind: StoreErrorKind::Permanent,
             verb: "name object",

@@ -219,8 +219,8 @@ impl<W: ScorerWorld, M: EmitMetrics + Sync> Scorer<W, M> {
         let span = (before.map(|checkpoint| checkpoint.last_seq), last_seq);
         let layer = |layer: Layer, bytes: Option<Vec<u8>>| async move {
             let Some(bytes) = bytes else { return Ok((None, 0)) };
-            let name = |suffix: &str| layout::batch_key(layer, shard, span, stream_time, suffix);
-            let (object, calls) = commit::put(&self.world, version, &bytes, name).await?;
+            let name = |suffix: &str| layout::batch_key(layer, shard, span, (version, stream_time), suffix);
+            let (object, calls) = commit::put(&self.world, &bytes, name).await?;
             Ok::<_, StoreError>((Some(object), calls))
         };
         let due = commit::snapshot_is_due(before, batch.readings, stream_time.millis(), self.config.snapshot_seconds);
@@ -229,8 +229,8 @@ impl<W: ScorerWorld, M: EmitMetrics + Sync> Scorer<W, M> {
                 return Ok((None, 0));
             }
             let bytes = warm.state.to_snapshot(last_seq, stream_time, fingerprint).map_err(unencodable)?;
-            let name = |suffix: &str| layout::snapshot_key(shard, last_seq, suffix);
-            let (object, calls) = commit::put(&self.world, version, &bytes, name).await?;
+            let name = |suffix: &str| layout::snapshot_key(shard, last_seq, version, suffix);
+            let (object, calls) = commit::put(&self.world, &bytes, name).await?;
             Ok((Some(SnapshotRef { object, at: stream_time }), calls))
         };
         let ((bronze, a), (_, b), (_, c), (snapshot, d)) = tokio::try_join!(
@@ -319,8 +319,8 @@ impl<W: ScorerWorld, M: EmitMetrics + Sync> Scorer<W, M> {
         let profiles = warm.profiles.as_deref().unwrap_or_default();
         let bytes = warm.state.to_snapshot(before.last_seq, before.stream_time, profiles).map_err(unencodable)?;
         let version = before.version + 1;
-        let name = |suffix: &str| layout::snapshot_key(shard, before.last_seq, suffix);
-        let (object, _) = commit::put(&self.world, version, &bytes, name).await?;
+        let name = |suffix: &str| layout::snapshot_key(shard, before.last_seq, version, suffix);
+        let (object, _) = commit::put(&self.world, &bytes, name).await?;
         let snapshot = Some(SnapshotRef { object, at: before.stream_time });
         let next = Checkpoint { version, snapshot, segments: Vec::new(), ..before.clone() };
         let change = CheckpointChange { shard, next: &next, expected: Some(before.version) };

@@ -22,31 +22,33 @@ impl Layer {
     }
 }
 
-/// `bronze/dt=2026-11-21/hour=07/{region}/{stream}/{shard}/{prev_seq}-{last_seq}{suffix}.ndjson.zst`.
+/// `bronze/dt=2026-11-21/hour=07/{region}/{stream}/{shard}/{prev_seq}-{last_seq}.v{version}{suffix}.ndjson.zst`.
 ///
-/// The partition is that of the newest arrival in the batch, because arrival never lies in the past of what was
-/// committed before. `0` stands for the beginning of a shard.
+/// The partition is that of the newest arrival in the shard, because arrival never lies in the past of what was committed
+/// before. `0` stands for the beginning of a shard. The version is the one that the batch means to commit: it tells an
+/// object of a process whose memory was out of date from the one that was committed ([`crate::chain`]).
 pub(crate) fn batch_key(
     layer: Layer,
     shard: &ShardId,
     (previous, last): (Option<SequenceNumber>, SequenceNumber),
-    newest: Timestamp,
+    (version, newest): (u64, Timestamp),
     suffix: &str,
 ) -> Result<Key, KeyError> {
     let (name, extension) = layer.parts();
     let hour = newest.hour().rem_euclid(24);
     let previous = previous.map_or_else(|| "0".to_owned(), |seq| seq.to_string());
-    Key::new(format!("{name}/dt={}/hour={hour:02}/{shard}/{previous}-{last}{suffix}.{extension}", newest.date()))
+    let date = newest.date();
+    Key::new(format!("{name}/dt={date}/hour={hour:02}/{shard}/{previous}-{last}.v{version}{suffix}.{extension}"))
 }
 
-/// `state/{region}/{stream}/{shard}/{last_seq}{suffix}.snap`.
-pub(crate) fn snapshot_key(shard: &ShardId, last: SequenceNumber, suffix: &str) -> Result<Key, KeyError> {
-    Key::new(format!("state/{shard}/{last}{suffix}.snap"))
+/// `state/{region}/{stream}/{shard}/{last_seq}.v{version}{suffix}.snap`.
+pub(crate) fn snapshot_key(shard: &ShardId, last: SequenceNumber, version: u64, suffix: &str) -> Result<Key, KeyError> {
+    Key::new(format!("state/{shard}/{last}.v{version}{suffix}.snap"))
 }
 
-/// The name beside a name that a batch cut differently has taken: unique to the version it commits and to its content.
-pub(crate) fn suffix(version: u64, content: &ContentHash) -> String {
-    format!(".v{version}-{}", &content.as_str()[..12])
+/// Goes behind a name that other bytes have taken: unique to the content.
+pub(crate) fn suffix(content: &ContentHash) -> String {
+    format!("-{}", &content.as_str()[..12])
 }
 
 /// Prefix of the tenants' profiles.

@@ -10,11 +10,13 @@
 //! - [`state`] and [`fold`]: pure. Records in, state and findings out.
 //! - [`restore`]: state from the checkpoint: snapshot, then replay; or from the parents of a shard.
 //! - [`commit`]: objects first, then the one transaction.
+//! - [`chain`]: for readers of the lake, which objects are committed.
 //! - [`handler`]: a batch from event bytes to the response.
 //! - `lambda` (feature `lambda`): the handler behind the Lambda runtime.
 //!
 //! What it does not do: tell people (that is `alert-fanout`), or read the clock.
 
+pub mod chain;
 pub mod commit;
 pub mod config;
 pub mod fold;

@@ -99,7 +99,7 @@ async fn play(args: &Args, world: &Local, ui: &Ui) -> anyhow::Result<Report> {
     scorer.shut_down().await;
 
     ui.detail("reading the lake back");
-    let stored = check::count(world).await?;
+    let stored = check::count(world, &feed::shards()).await?;
     ledger.finish(days.to)?;
     let span = (start + i64::from(days.from) * DAY_MS, start + i64::from(days.to) * DAY_MS);
     Report::new(world, &plant, span, &tally, elapsed, sent, stored).await

@@ -1,7 +1,8 @@
-//! What a world holds in the end, after the documented de-duplication, in a form that can be compared.
+//! What a world holds in the end, by the documented rule for what is committed, in a form that can be compared.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use kinesis_scorer::chain::committed;
 use kinesis_scorer::fold::Tenancy;
 use kinesis_scorer::restore::restore;
 use kinesis_scorer::state::ShardState;
@@ -44,25 +45,31 @@ impl Outcome {
 
     pub(crate) fn of_shard(world: &SimWorld, name: &str) -> Self {
         let (mut bronze, mut silver, mut quarantine) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
-        for (key, bytes) in world.objects() {
-            let key = key.as_str();
-            if !key.contains(&format!("/{name}/")) {
-                continue;
-            }
+        let objects = world.objects();
+        let checkpoint = world.checkpoint(&shard(name));
+        let committed = checkpoint.as_ref().map(|checkpoint| {
+            let (keys, whole) = committed(objects.keys(), &shard(name), checkpoint);
+            assert!(whole, "the chain of {name} has a gap");
+            keys
+        });
+        for key in committed.unwrap_or_default() {
+            let (bytes, key) = (objects[key].clone(), key.as_str());
             if key.starts_with("bronze/") {
                 for record in BronzeReader::new(&bytes, BYTES_MAX).unwrap().records() {
                     let record = record.unwrap();
                     let before = bronze.insert(record.seq, record.data.to_vec());
-                    assert!(before.is_none_or(|before| before == *record.data), "{key}: one number, two contents");
+                    assert!(before.is_none(), "{key}: {} is committed twice", record.seq);
                 }
             } else if key.starts_with("silver/") {
                 for row in SilverReader::new(bytes, BYTES_MAX).unwrap().rows() {
-                    silver.insert(format!("{row:?}"));
+                    assert!(silver.insert(format!("{row:?}")), "{key}: a row is committed twice");
                 }
             } else if key.starts_with("quarantine/") {
                 for record in QuarantineReader::new(&bytes, BYTES_MAX).unwrap().records() {
                     let record = record.unwrap();
-                    quarantine.insert((record.seq, record.sub), (record.reason.into_owned(), record.data.into_owned()));
+                    let refused = (record.reason.into_owned(), record.data.into_owned());
+                    let before = quarantine.insert((record.seq, record.sub), refused);
+                    assert!(before.is_none(), "{key}: {} is committed twice", record.seq);
                 }
             }
         }
@@ -74,7 +81,7 @@ impl Outcome {
             bronze,
             silver,
             quarantine,
-            last_seq: world.checkpoint(&shard(name)).map(|checkpoint| checkpoint.last_seq),
+            last_seq: checkpoint.map(|checkpoint| checkpoint.last_seq),
             state: bytes_of(&warm.state),
         }
     }

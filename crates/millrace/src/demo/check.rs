@@ -1,37 +1,38 @@
-//! Reads the lake back: every record must be there, and once after the documented de-duplication by shard and sequence
-//! number.
+//! Reads the lake back: every record must be committed, and once.
 
 use std::collections::BTreeSet;
 
 use anyhow::Context as _;
+use kinesis_scorer::chain::committed;
 use platform::embedded::Local;
-use platform::ports::{GetObject as _, ListObjects as _};
+use platform::model::{Key, ShardId};
+use platform::ports::{GetObject as _, ListObjects as _, LoadCheckpoint as _};
 use telemetry::bronze::BronzeReader;
-use telemetry::sequence::SequenceNumber;
 
 /// Most objects that are looked through.
 const OBJECTS_MAX: usize = 10_000_000;
 /// Largest object, packed or not.
 const OBJECT_BYTES_MAX: usize = 256 << 20;
 
-/// How many different records bronze holds.
-pub(super) async fn count(world: &Local) -> anyhow::Result<u64> {
-    let mut seen: BTreeSet<(u32, SequenceNumber)> = BTreeSet::new();
-    let mut shards: Vec<String> = Vec::new();
-    for object in world.list_objects("bronze/", OBJECTS_MAX).await? {
-        let key = object.key.as_str();
-        let shard = key.rsplit('/').nth(1).unwrap_or_default();
-        let index = shards.iter().position(|known| known == shard).unwrap_or_else(|| {
-            shards.push(shard.to_owned());
-            shards.len() - 1
-        });
-        let bytes =
-            world.get_object(&object.key, OBJECT_BYTES_MAX).await?.with_context(|| format!("`{key}` is gone"))?;
-        let reader = BronzeReader::new(&bytes, OBJECT_BYTES_MAX).with_context(|| format!("`{key}`"))?;
-        for record in reader.records() {
-            let record = record.with_context(|| format!("`{key}`"))?;
-            seen.insert((u32::try_from(index)?, record.seq));
+/// How many records of these shards bronze holds, each once.
+pub(super) async fn count(world: &Local, shards: &[ShardId]) -> anyhow::Result<u64> {
+    let keys: Vec<Key> =
+        world.list_objects("bronze/", OBJECTS_MAX).await?.into_iter().map(|object| object.key).collect();
+    let mut count = 0;
+    for shard in shards {
+        let Some(checkpoint) = world.load_checkpoint(shard).await? else { continue };
+        let (objects, whole) = committed(&keys, shard, &checkpoint);
+        anyhow::ensure!(whole, "bronze of {shard} has a gap: restore the folder, or use another one with --dir");
+        let mut seen = BTreeSet::new();
+        for key in objects {
+            let bytes = world.get_object(key, OBJECT_BYTES_MAX).await?.with_context(|| format!("`{key}` is gone"))?;
+            let reader = BronzeReader::new(&bytes, OBJECT_BYTES_MAX).with_context(|| format!("`{key}`"))?;
+            for record in reader.records() {
+                let record = record.with_context(|| format!("`{key}`"))?;
+                anyhow::ensure!(seen.insert(record.seq), "`{key}`: record {} is committed twice", record.seq);
+            }
         }
+        count += seen.len() as u64;
     }
-    Ok(seen.len() as u64)
+    Ok(count)
 }

@@ -9,6 +9,7 @@ use kinesis_scorer::{Invocation, Scorer};
 use platform::clock;
 use platform::embedded::Local;
 use platform::embedded::stream::{Discarded, Mapping, MappingSettings, Stream, StreamHandle, run};
+use platform::model::ShardId;
 use platform::ports::LoadCheckpoint as _;
 use simulator::{Emission, PayloadFormat, Plant};
 
@@ -16,6 +17,8 @@ use super::TENANT;
 use super::report::Tally;
 use crate::ui::Ui;
 
+/// Name of the demo's stream.
+const STREAM: &str = "demo";
 /// Shards of the demo's stream: one for each core that the demo is meant for.
 const SHARDS: u32 = 2;
 /// Bytes that wait in the stream before the plant has to wait.
@@ -27,12 +30,17 @@ const STRIDE: u64 = 1_024;
 
 type DemoScorer = Scorer<Local, Arc<Tally>>;
 
+/// The demo's shards.
+pub(super) fn shards() -> Vec<ShardId> {
+    let stream = Stream::new(STREAM, SHARDS, 0);
+    stream.shards().iter().map(|info| stream.shard_id(&info.shard)).collect()
+}
+
 /// Runs the plant to its end and returns how many messages it has sent since it was built.
 pub(super) async fn feed(plant: Plant, scorer: &Arc<DemoScorer>, ui: &Ui) -> anyhow::Result<u64> {
-    let stream = StreamHandle::new(Stream::new("demo", SHARDS, STREAM_BYTES_MAX));
-    let shards = stream.shards();
+    let stream = StreamHandle::new(Stream::new(STREAM, SHARDS, STREAM_BYTES_MAX));
     let world = scorer.world();
-    world.define_shards("demo", &shards).await?;
+    world.define_shards(STREAM, &stream.shards()).await?;
     let mut mapping = Mapping::new(MappingSettings {
         batch_size: 2_500,
         batch_window: Duration::from_millis(200),
@@ -42,9 +50,8 @@ pub(super) async fn feed(plant: Plant, scorer: &Arc<DemoScorer>, ui: &Ui) -> any
         retry_pause: Duration::from_millis(20),
         ..MappingSettings::default()
     })?;
-    for shard in &shards {
-        let id = Stream::new("demo", SHARDS, 0).shard_id(&shard.shard);
-        if let Some(checkpoint) = world.load_checkpoint(&id).await? {
+    for shard in self::shards() {
+        if let Some(checkpoint) = world.load_checkpoint(&shard).await? {
             mapping = mapping.starting_after(&shard.shard, checkpoint.last_seq);
         }
     }
