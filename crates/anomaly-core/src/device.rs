@@ -123,6 +123,11 @@ struct Untold {
     evidence: f64,
 }
 
+/// The value as far as its square and sums of it are still numbers: nothing measured is larger.
+fn squarable(value: f64) -> f64 {
+    value.clamp(-1e150, 1e150)
+}
+
 /// Whether evidence is of the kind that anybody sees in the one metric it is about.
 fn is_plain(evidence: &Evidence) -> bool {
     evidence.strength >= 1.0 && matches!(evidence.detector, DetectorId::Limit | DetectorId::Stuck | DetectorId::Spike)
@@ -245,7 +250,7 @@ impl Device {
         let Self { series, monitor, .. } = self;
         let fit = out.readings.iter().filter(|reading| reading.outcome == Outcome::Scored);
         let sensitivity = fit.clone().map(|reading| series[reading.series].settings().sensitivity).fold(0.0, f64::max);
-        let values = fit.map(|reading| (reading.series, reading.observed));
+        let values = fit.map(|reading| (reading.series, squarable(reading.observed)));
         let joint = monitor.observe(values, sensitivity, |metric, kind, departure| {
             let settings = series[metric].settings();
             settings.runs(kind) && settings.direction.covers(departure)
@@ -297,7 +302,7 @@ impl Device {
         if !reading.outcome.is_scored() || !series.settings().runs(DetectorId::Novelty) {
             return false;
         }
-        let surprise = series.surprise(reading.observed, observation.at);
+        let surprise = series.surprise(squarable(reading.observed), observation.at);
         let departure = reading.observed - reading.evidence.expected;
         let is_told_already = self.rows_since_alert <= SURPRISE_PAUSE;
         if !surprise.is_new

@@ -222,3 +222,41 @@ fn a_lone_spike_is_reported_on_its_row_and_the_rest_is_not() {
     }
     assert_eq!(alerts, [500]);
 }
+
+#[test]
+fn values_at_the_end_of_what_a_number_holds_leave_everything_finite() {
+    let mut engine = Engine::default();
+    let mut scored = Scored::default();
+    for index in 0..600_i64 {
+        let at = Timestamp::from_millis(T0 + index * 60_000).unwrap();
+        let extremes = [1.0, f64::MAX, -f64::MAX, 1e-308, 0.0, 1e200];
+        let values = [extremes[(index % 6) as usize], extremes[(index * 7 % 6) as usize], index as f64];
+        let one = usize::from(index % 5 == 0);
+        let readings: Vec<Reading<'_>> = METRICS
+            .iter()
+            .zip(values)
+            .skip(one)
+            .map(|(name, value)| Reading {
+                metric: MetricName::new(name).unwrap(),
+                value: Finite::try_from(value).unwrap(),
+                quality: Quality::Good,
+            })
+            .collect();
+        for (device, readings) in [("many", &readings[..]), ("one", &readings[..1])] {
+            let observation = Observation {
+                tenant: TenantName::new("acme").unwrap(),
+                device: DeviceName::new(device).unwrap(),
+                at,
+                arrived: at,
+                readings,
+            };
+            engine.observe(&observation, &ProfileSet::default(), &mut scored).unwrap();
+            assert!(scored.score.is_finite() && scored.alert_rank().is_finite(), "{scored:?}");
+            for reading in &scored.readings {
+                let evidence = reading.evidence;
+                let numbers = [evidence.strength, evidence.expected, evidence.spread, evidence.tail];
+                assert!(numbers.iter().all(|number| number.is_finite()), "{device} {index}: {evidence:?}");
+            }
+        }
+    }
+}
