@@ -88,6 +88,14 @@ where
     let mut calls = 0;
     let mut anomalies: Vec<&AnomalyRecord> = anomalies.iter().collect();
     let mut states: Vec<&StateRecord> = states.iter().collect();
+    if 1 + anomalies.len() + states.len() > TRANSACTION_ITEMS_MAX {
+        // The chunks before the last carry no condition of the shard: what a stale memory has found must not go ahead.
+        calls += 1;
+        let found = world.load_checkpoint(change.shard).await?;
+        if found.map(|checkpoint| checkpoint.version) != change.expected {
+            return Ok((Committed::Moved, calls));
+        }
+    }
     while 1 + anomalies.len() + states.len() > TRANSACTION_ITEMS_MAX {
         let first = anomalies.len().min(TRANSACTION_ITEMS_MAX);
         let then = states.len().min(TRANSACTION_ITEMS_MAX - first);

@@ -28,6 +28,8 @@ const ATTEMPTS_MAX: u32 = 4;
 const WARM_SHARDS_MAX: usize = 16;
 /// The deadline is looked at once in so many records.
 const DEADLINE_STRIDE: usize = 64;
+/// With less time than this nothing is begun.
+const RESERVE_MIN: Duration = Duration::from_millis(100);
 
 /// When a batch is handled, and how much time is left for it.
 pub struct Invocation<'i> {
@@ -135,8 +137,11 @@ impl<W: ScorerWorld, M: EmitMetrics + Sync> Scorer<W, M> {
             warm
         };
         let last = warm.checkpoint.as_ref().map(|checkpoint| checkpoint.last_seq);
-        let fresh: Vec<&KinesisRecord<'_>> =
+        let mut fresh: Vec<&KinesisRecord<'_>> =
             records.iter().filter(|record| last.is_none_or(|last| record.sequence > last)).collect();
+        // Delivered in order and once each, as a rule; the fold must not depend on it.
+        fresh.sort_by_key(|record| record.sequence);
+        fresh.dedup_by_key(|record| record.sequence);
         progress.first_open = fresh.first().map(|record| record.sequence);
         if fresh.is_empty() {
             self.keep(shard, warm);
@@ -182,7 +187,9 @@ impl<W: ScorerWorld, M: EmitMetrics + Sync> Scorer<W, M> {
         profiles: &ProfileSet,
         invocation: &Invocation<'_>,
     ) -> (Batch, Option<SequenceNumber>) {
-        let reserve = Duration::from_millis(u64::from(self.config.reserve_ms));
+        // A reserve larger than the whole time would let no record through.
+        let half = (invocation.remaining)() / 2;
+        let reserve = Duration::from_millis(u64::from(self.config.reserve_ms)).min(half).max(RESERVE_MIN);
         let (mut fold, mut batch, mut bytes) = (Fold::default(), Batch::default(), Vec::new());
         for (index, record) in records.iter().enumerate() {
             if index % DEADLINE_STRIDE == 0 && (invocation.remaining)() < reserve {
@@ -270,7 +277,9 @@ impl<W: ScorerWorld, M: EmitMetrics + Sync> Scorer<W, M> {
             }),
         };
         let never = profiles.never_looked();
-        if never || (!snapshot_near && profiles.is_due(now, self.config.profile_refresh_seconds)) {
+        let every = self.config.profile_refresh_seconds;
+        // Where every batch writes a snapshot, they are looked at all the same.
+        if never || (!snapshot_near && profiles.is_due(now, every)) || profiles.is_due(now, every.saturating_mul(2)) {
             match profiles.refresh(&self.world, now).await {
                 Ok(calls) => progress.metrics.calls += calls,
                 Err(error) if never => return Err(error),

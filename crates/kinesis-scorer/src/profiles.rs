@@ -133,7 +133,18 @@ impl Profiles {
                 continue;
             }
             calls += 1;
-            let Some(bytes) = world.get_object(&object.key, PROFILE_BYTES_MAX).await? else { continue };
+            let bytes = match world.get_object(&object.key, PROFILE_BYTES_MAX).await {
+                Ok(Some(bytes)) => bytes,
+                Ok(None) => continue,
+                Err(error) if error.is_transient() => return Err(error),
+                // One tenant's object that cannot be read (too large, say) is that tenant's bad profile, nobody else's.
+                Err(error) => {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::error!(tenant, error, "profile refused, the one before stays in force");
+                    next.tags.insert(object.key.clone(), object.tag.clone());
+                    continue;
+                }
+            };
             next.tags.insert(object.key.clone(), object.tag.clone());
             next.replace(tenant, &bytes, &object.key);
         }

@@ -150,9 +150,9 @@ where
     let mut calls = 1;
     let mut state = ShardState::default();
     let Some(own) = find(&shard.shard) else { return Ok((state, calls)) };
-    let mut ancestors = parents(own);
+    let mut ancestors = parents(own, own.hash_range);
     let mut looked_at = 0;
-    while let Some(name) = ancestors.pop() {
+    while let Some((name, range)) = ancestors.pop() {
         looked_at += 1;
         if looked_at > ANCESTORS_MAX {
             return Err(broken(
@@ -164,22 +164,25 @@ where
         calls += 1;
         match world.load_checkpoint(&shard.sibling(&name)).await? {
             Some(checkpoint) => {
-                let (inherited, _, more) = state_at(world, &checkpoint, tenancy).await?;
+                let (mut inherited, _, more) = state_at(world, &checkpoint, tenancy).await?;
                 calls += more;
+                // Only what lived on the way from there to here: a sibling may know the rest better.
+                inherited.keep_range(range);
                 state.absorb(inherited);
             }
-            None => ancestors.extend(find(&name).map(parents).unwrap_or_default()),
+            None => {
+                let within = |info: &ShardInfo| (range.0.max(info.hash_range.0), range.1.min(info.hash_range.1));
+                ancestors.extend(find(&name).map(|info| parents(info, within(info))).unwrap_or_default());
+            }
         }
     }
-    let before = state.engine.len();
-    state.keep_range(own.hash_range);
-    if before > 0 {
-        tracing::info!(%shard, devices = state.engine.len(), left_behind = before - state.engine.len(), "parents adopted");
+    if !state.engine.is_empty() {
+        tracing::info!(%shard, devices = state.engine.len(), "parents adopted");
     }
     Ok((state, calls))
 }
 
-/// Parents in the order in which they are taken from the end.
-fn parents(info: &ShardInfo) -> Vec<String> {
-    info.adjacent_parent.iter().chain(&info.parent).cloned().collect()
+/// Parents in the order in which they are taken from the end, each with the hash keys that are wanted from it.
+fn parents(info: &ShardInfo, range: (u128, u128)) -> Vec<(String, (u128, u128))> {
+    info.adjacent_parent.iter().chain(&info.parent).map(|name| (name.clone(), range)).collect()
 }

@@ -86,6 +86,8 @@ pub(crate) struct Monitor {
     best: f32,
     limbo: u32,
     is_on: bool,
+    /// The episode has outlasted the history: it is becoming the new normal.
+    is_accepted: bool,
     on_rows: u32,
     quiet: u8,
     /// Slow level of `best` within the episode, and its peak.
@@ -163,11 +165,12 @@ impl Monitor {
         if self.is_on {
             let history = self.metrics.iter().map(Metric::seen).max().unwrap_or(0);
             let patience = (2 * history.saturating_sub(self.on_rows)).clamp(ACCEPT_MIN, ACCEPT_MAX);
-            if self.on_rows == patience {
+            if self.on_rows >= patience && !self.is_accepted {
+                self.is_accepted = true;
                 self.metrics.iter_mut().for_each(|metric| metric.forget(ACCEPTED_COUNT));
                 self.aggregates.iter_mut().for_each(|chart| chart.forget(ACCEPTED_COUNT));
             }
-            return f32::from(u8::from(self.on_rows >= patience));
+            return f32::from(u8::from(self.is_accepted));
         }
         if self.best < CAUTION || self.limbo > LIMBO_MAX { 1.0 } else { 0.1 }
     }
@@ -322,7 +325,7 @@ impl Monitor {
         if !self.is_on {
             self.reopen = 1.0 + (self.reopen - 1.0).max(0.0) * (1.0 - 1.0 / 256.0);
             if self.best >= self.reopen {
-                (self.is_on, self.on_rows, self.quiet) = (true, 0, 0);
+                (self.is_on, self.is_accepted, self.on_rows, self.quiet) = (true, false, 0, 0);
                 (self.level, self.peak) = (self.best, self.best);
             }
             return;

@@ -1,7 +1,7 @@
 //! What a batch leaves behind: lines and rows for the lake, anomalies, changed states, counts.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anomaly_core::{Anomaly, Device, DeviceStatus, Observation, Scored, Timestamp};
 use platform::model::{AnomalyRecord, ShardId, StateRecord};
@@ -109,7 +109,8 @@ impl Batch {
         Ok(Objects { bronze: self.bronze.finish()?, silver, quarantine })
     }
 
-    /// The anomalies as they are stored.
+    /// The anomalies as they are stored, each key once: a device whose clock was set back can find the same thing at the
+    /// same instant twice, and a transaction may name an item only once.
     #[must_use]
     pub fn anomalies(&self, shard: &ShardId, profiles: &str, ttl_days: u32) -> Vec<AnomalyRecord> {
         let record = |found: &Found| AnomalyRecord {
@@ -120,7 +121,8 @@ impl Batch {
             profiles: profiles.to_owned(),
             expires_at: expiry(found.arrived, ttl_days),
         };
-        self.found.iter().map(record).collect()
+        let mut known = BTreeSet::new();
+        self.found.iter().map(record).filter(|found| known.insert((found.partition_key(), found.sort_key()))).collect()
     }
 
     /// The newest state of each device whose state changed.

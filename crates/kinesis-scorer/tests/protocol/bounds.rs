@@ -140,3 +140,47 @@ fn an_empty_event_is_a_success() {
     let response = block_on(deliver(&scorer(&world), SHARD, &[]));
     assert!(response.batch_item_failures.is_empty() && world.calls().is_empty());
 }
+
+#[test]
+fn a_device_that_finds_the_same_twice_at_one_instant_stops_nobody() {
+    // A breach, calm, a clock that is set back, and the same breach at the same instant again: one anomaly.
+    let at = |index: usize, minute: i64, temperature: f64| {
+        let mut record = message(index, "oven", minute, temperature, 2.0);
+        record.arrived = super::workload::at(6_000_000);
+        record
+    };
+    let mut records = vec![at(0, 50, 95.0)];
+    records.extend((1..20).map(|index| at(index, 50 + index as i64, 50.0)));
+    records.extend((20..52).map(|index| at(index, index as i64 - 20, 50.0)));
+    records.push(at(52, 50, 95.0));
+    let world = SimWorld::new();
+    block_on(deliver_all(&scorer(&world), SHARD, &records, records.len()));
+    assert_eq!(world.anomalies().len(), 1);
+}
+
+#[test]
+fn records_out_of_order_and_twice_in_one_batch_are_taken_once_and_in_order() {
+    let records = mixed(60, 21);
+    let mut shuffled = records.clone();
+    shuffled.reverse();
+    shuffled.extend(records[10..20].to_vec());
+    let world = SimWorld::new();
+    let response = block_on(deliver(&scorer(&world), SHARD, &shuffled));
+    assert!(response.batch_item_failures.is_empty());
+    assert_eq!(Outcome::of(&world), Outcome::fault_free(&records));
+}
+
+#[test]
+fn stale_memory_with_more_findings_than_a_transaction_holds_commits_none_of_them() {
+    let records: Vec<Record> =
+        (0..260).map(|index| message(index, &format!("oven-{index}"), index as i64, 95.0, 2.0)).collect();
+    let world = SimWorld::new();
+    block_on(async {
+        let (old, new) = (scorer(&world), scorer(&world));
+        deliver_all(&old, SHARD, &records[..20], 20).await;
+        deliver_all(&new, SHARD, &records[20..40], 20).await;
+        deliver_all(&old, SHARD, &records[40..], 220).await;
+    });
+    assert_unbroken(&world, SHARD);
+    assert_eq!(Outcome::of(&world), Outcome::fault_free(&records));
+}

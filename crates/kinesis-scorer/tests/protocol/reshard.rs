@@ -137,3 +137,21 @@ fn a_child_whose_parent_never_had_a_record_looks_further_back() {
     block_on(deliver_all(&scorer(&whole), PARENT, &records, 60));
     assert_eq!(bytes_of(&state(&world, MERGED)), bytes_of(&state(&whole, PARENT)));
 }
+
+#[test]
+fn a_sibling_s_fresh_state_wins_over_a_grandparent_s_old_one() {
+    let records = mixed(150, 17);
+    let world = SimWorld::new();
+    world.define_shards(STREAM, &topology());
+    let right = |record: &&Record| hash_key(&record.key) > middle();
+    // The left child never has a record; the right one goes on for a while.
+    let whole: Vec<Record> =
+        records.iter().enumerate().filter(|(i, r)| *i < 50 || *i >= 100 || right(r)).map(|(_, r)| r.clone()).collect();
+    block_on(deliver_all(&scorer(&world), PARENT, &records[..50], 50));
+    let fresh: Vec<Record> = records[50..100].iter().filter(right).cloned().collect();
+    block_on(deliver_all(&scorer(&world), RIGHT, &fresh, 50));
+    block_on(deliver_all(&scorer(&world), MERGED, &records[100..], 50));
+    let undivided = SimWorld::new();
+    block_on(deliver_all(&scorer(&undivided), PARENT, &whole, 150));
+    assert_eq!(bytes_of(&state(&world, MERGED)), bytes_of(&state(&undivided, PARENT)));
+}
