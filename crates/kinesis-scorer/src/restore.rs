@@ -162,18 +162,15 @@ where
             ));
         }
         calls += 1;
-        match world.load_checkpoint(&shard.sibling(&name)).await? {
-            Some(checkpoint) => {
-                let (mut inherited, _, more) = state_at(world, &checkpoint, tenancy).await?;
-                calls += more;
-                // Only what lived on the way from there to here: a sibling may know the rest better.
-                inherited.keep_range(range);
-                state.absorb(inherited);
-            }
-            None => {
-                let within = |info: &ShardInfo| (range.0.max(info.hash_range.0), range.1.min(info.hash_range.1));
-                ancestors.extend(find(&name).map(|info| parents(info, within(info))).unwrap_or_default());
-            }
+        if let Some(checkpoint) = world.load_checkpoint(&shard.sibling(&name)).await? {
+            let (mut inherited, _, more) = state_at(world, &checkpoint, tenancy).await?;
+            calls += more;
+            // Only what lived on the way from there to here: a sibling may know the rest better.
+            inherited.keep_range(range);
+            state.absorb(inherited);
+        } else {
+            let within = |info: &ShardInfo| (range.0.max(info.hash_range.0), range.1.min(info.hash_range.1));
+            ancestors.extend(find(&name).map(|info| parents(info, within(info))).unwrap_or_default());
         }
     }
     if !state.engine.is_empty() {

@@ -33,7 +33,7 @@ const CALM: u8 = 8;
 /// A course of surprise this strong may be told, at a sensitivity that asks for it.
 pub(crate) const ARMED_FROM: f64 = 0.92;
 
-/// State of the novelty detector: 3.8 KiB.
+/// State of the novelty detector: 4.4 KiB.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Novelty {
     seen: u32,
