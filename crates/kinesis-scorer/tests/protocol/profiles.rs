@@ -84,11 +84,12 @@ fn a_replay_scores_with_the_profiles_that_were_in_force() {
 }
 
 #[test]
-fn a_stream_without_profiles_takes_no_call_for_them_after_the_first_look() {
+fn profiles_are_looked_at_once_a_refresh_and_no_more() {
     let world = SimWorld::new();
     block_on(async {
         let process = scorer(&world);
-        deliver_all(&process, SHARD, &warm(4, 0), 1).await;
+        // Eleven minutes of one batch a minute, with a refresh of five: at the start, after five and after ten.
+        deliver_all(&process, SHARD, &warm(12, 0), 1).await;
     });
-    assert_eq!(world.calls().iter().filter(|call| call.verb == "list objects").count(), 1);
+    assert_eq!(world.calls().iter().filter(|call| call.verb == "list objects").count(), 3);
 }
