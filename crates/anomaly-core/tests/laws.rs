@@ -260,3 +260,18 @@ fn values_at_the_end_of_what_a_number_holds_leave_everything_finite() {
         }
     }
 }
+
+/// Bytes of the state of one device after 400 rows, each metric's name included.
+fn state_bytes(metrics: usize) -> usize {
+    let mut engine = Engine::default();
+    for row in 0..400 {
+        observe_metrics(&mut engine, "d", 0, metrics, row * 60_000).unwrap();
+    }
+    state(&engine).len()
+}
+
+#[test]
+fn state_is_as_small_as_the_documents_say() {
+    let (one, eight) = (state_bytes(1), state_bytes(8));
+    assert!(one <= 5 * 1024 && eight <= 6 * 1024, "one metric {one} bytes, eight metrics {eight} bytes");
+}

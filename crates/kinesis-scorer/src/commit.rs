@@ -6,9 +6,7 @@ use platform::model::{
     AnomalyRecord, Checkpoint, CheckpointChange, ContentHash, Key, KeyError, ObjectRef, StateRecord,
     TRANSACTION_ITEMS_MAX, Transaction,
 };
-use platform::ports::{
-    CommitError, CommitTransaction, LoadCheckpoint, PutError, PutIfAbsent, StoreError, StoreErrorKind,
-};
+use platform::ports::{CommitError, CommitTransaction, LoadCheckpoint, PutError, PutIfAbsent, StoreError};
 
 use crate::layout;
 
@@ -42,13 +40,8 @@ pub async fn put<W: PutIfAbsent + Sync>(
     let sha256 = ContentHash::of(bytes);
     let mut calls = 0;
     for suffix in [String::new(), layout::suffix(&sha256)] {
-        let key = name(&suffix).map_err(|error| StoreError {
-            kind: StoreErrorKind::Permanent,
-            verb: "name object",
-            target: suffix.clone(),
-            remedy: error.to_string(),
-            source: None,
-        })?;
+        let key =
+            name(&suffix).map_err(|error| StoreError::permanent("name object", suffix.clone(), error.to_string()))?;
         calls += 1;
         match world.put_if_absent(&key, bytes).await {
             Ok(_) => return Ok((ObjectRef { key, sha256 }, calls)),
@@ -58,14 +51,11 @@ pub async fn put<W: PutIfAbsent + Sync>(
             Err(PutError::Store(error)) => return Err(error),
         }
     }
-    Err(StoreError {
-        kind: StoreErrorKind::Permanent,
-        verb: "put object",
-        target: sha256.to_string(),
-        remedy: "two objects of different content have names of the same content hash; the lake was changed by hand"
-            .into(),
-        source: None,
-    })
+    Err(StoreError::permanent(
+        "put object",
+        sha256.to_string(),
+        "two objects of different content have names of the same content hash; the lake was changed by hand",
+    ))
 }
 
 /// Commits a batch. Returns the calls it took beside the outcome.
@@ -133,13 +123,11 @@ where
             Err(CommitError::Store(error)) if error.is_transient() => error,
             Err(CommitError::Store(error)) => return Err(error),
             Err(error @ (CommitError::AlreadyThere { .. } | CommitError::Size(_))) => {
-                return Err(StoreError {
-                    kind: StoreErrorKind::Permanent,
-                    verb: "commit",
-                    target: transaction.checkpoint.map_or_else(String::new, |change| change.shard.to_string()),
-                    remedy: error.to_string(),
-                    source: None,
-                });
+                return Err(StoreError::permanent(
+                    "commit",
+                    transaction.checkpoint.map_or_else(String::new, |change| change.shard.to_string()),
+                    error.to_string(),
+                ));
             }
         };
         tries += 1;

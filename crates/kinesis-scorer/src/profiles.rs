@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anomaly_core::{ProfileSet, Timestamp};
 use platform::model::Key;
-use platform::ports::{GetObject, ListObjects, PutError, PutIfAbsent, StoreError, StoreErrorKind};
+use platform::ports::{GetObject, ListObjects, PutError, PutIfAbsent, StoreError};
 use telemetry::profile::ProfileBundle;
 
 use crate::layout;
@@ -44,13 +44,7 @@ impl Default for Profiles {
 
 /// An object that is no bundle of profiles.
 fn broken(key: &Key, problem: impl std::fmt::Display) -> StoreError {
-    StoreError {
-        kind: StoreErrorKind::Permanent,
-        verb: "read profiles",
-        target: key.to_string(),
-        remedy: format!("{problem}; restore the object"),
-        source: None,
-    }
+    StoreError::permanent("read profiles", key.to_string(), format!("{problem}; restore the object"))
 }
 
 /// Reads the profiles that were in force under a fingerprint.
@@ -62,12 +56,8 @@ pub async fn load_bundle<W: GetObject + Sync>(world: &W, fingerprint: &str) -> R
     if empty.fingerprint() == fingerprint {
         return Ok(empty);
     }
-    let key = layout::bundle_key(fingerprint).map_err(|error| StoreError {
-        kind: StoreErrorKind::Permanent,
-        verb: "read profiles",
-        target: fingerprint.escape_debug().to_string(),
-        remedy: error.to_string(),
-        source: None,
+    let key = layout::bundle_key(fingerprint).map_err(|error| {
+        StoreError::permanent("read profiles", fingerprint.escape_debug().to_string(), error.to_string())
     })?;
     let Some(bytes) = world.get_object(&key, BUNDLE_BYTES_MAX).await? else {
         return Err(broken(&key, "a committed batch was scored with it, but it is gone"));
@@ -179,13 +169,8 @@ impl Profiles {
     }
 
     async fn store<W: PutIfAbsent + Sync>(&mut self, world: &W) -> Result<(), StoreError> {
-        let key = layout::bundle_key(&self.fingerprint).map_err(|error| StoreError {
-            kind: StoreErrorKind::Permanent,
-            verb: "store profiles",
-            target: self.fingerprint.clone(),
-            remedy: error.to_string(),
-            source: None,
-        })?;
+        let key = layout::bundle_key(&self.fingerprint)
+            .map_err(|error| StoreError::permanent("store profiles", self.fingerprint.clone(), error.to_string()))?;
         if self.bundle != ProfileBundle::default() {
             match world.put_if_absent(&key, &self.bundle.to_bytes()).await {
                 Ok(_) => {}
@@ -200,11 +185,8 @@ impl Profiles {
 
 /// Makes a bundle ready for the engine.
 pub(crate) fn compile(bundle: &ProfileBundle) -> Result<Arc<ProfileSet>, StoreError> {
-    bundle.compile().map(Arc::new).map_err(|error| StoreError {
-        kind: StoreErrorKind::Permanent,
-        verb: "compile profiles",
-        target: bundle.fingerprint(),
-        remedy: error.to_string(),
-        source: None,
-    })
+    bundle
+        .compile()
+        .map(Arc::new)
+        .map_err(|error| StoreError::permanent("compile profiles", bundle.fingerprint(), error.to_string()))
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anomaly_core::ProfileSet;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use platform::model::{Checkpoint, Segment, ShardId, ShardInfo};
-use platform::ports::{GetObject, ListShards, LoadCheckpoint, StoreError, StoreErrorKind, get_verified};
+use platform::ports::{GetObject, ListShards, LoadCheckpoint, StoreError, get_verified};
 use telemetry::bronze::BronzeReader;
 
 use crate::fold::{Discard, Fold, RawRecord, Tenancy};
@@ -36,13 +36,7 @@ pub struct Warm {
 
 /// Something that was committed cannot be read back.
 fn broken(verb: &'static str, target: &impl ToString, problem: &impl std::fmt::Display) -> StoreError {
-    StoreError {
-        kind: StoreErrorKind::Permanent,
-        verb,
-        target: target.to_string(),
-        remedy: problem.to_string(),
-        source: None,
-    }
+    StoreError::permanent(verb, target.to_string(), problem.to_string())
 }
 
 /// Restores a shard. Returns the calls it took beside the state.

@@ -26,7 +26,7 @@ pub struct BatchMetrics {
     pub unscored: u64,
     /// Commits that somebody else had made first.
     pub conflicts: u64,
-    /// Age of the newest record at commit, milliseconds.
+    /// Age of the newest record when its batch was begun, milliseconds.
     pub lag_ms: u64,
     /// Calls to stores that the batch took.
     pub calls: u64,

@@ -34,6 +34,12 @@ pub struct StoreError {
 }
 
 impl StoreError {
+    /// Something that trying again does not mend.
+    #[must_use]
+    pub fn permanent(verb: &'static str, target: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { kind: StoreErrorKind::Permanent, verb, target: target.into(), remedy: remedy.into(), source: None }
+    }
+
     /// Whether trying again can help.
     #[must_use]
     pub fn is_transient(&self) -> bool {
@@ -201,13 +207,7 @@ pub async fn get_verified<S: GetObject + Sync>(
     sha256: &ContentHash,
     bytes_max: usize,
 ) -> Result<Vec<u8>, StoreError> {
-    let broken = |remedy: String| StoreError {
-        kind: StoreErrorKind::Permanent,
-        verb: "get object",
-        target: key.to_string(),
-        remedy,
-        source: None,
-    };
+    let broken = |remedy: String| StoreError::permanent("get object", key.as_str(), remedy);
     let Some(bytes) = store.get_object(key, bytes_max).await? else {
         return Err(broken("the checkpoint names it, but it is gone; restore it from versioning or a replica".into()));
     };

@@ -29,12 +29,6 @@ pub struct Stuck {
 }
 
 impl Stuck {
-    /// How often the newest value has been repeated without a break.
-    #[must_use]
-    pub fn run(&self) -> u32 {
-        self.run
-    }
-
     fn strength(&self) -> f64 {
         if self.run < RUN_MIN {
             return 0.0;
