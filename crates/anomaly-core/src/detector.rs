@@ -32,12 +32,22 @@ pub enum DetectorId {
     Spike,
     /// A value or a course that is rare in the metric's own history.
     Novelty,
+    /// A metric, or the whole device, that stopped reporting, beside how often it usually does.
+    Silence,
 }
 
 impl DetectorId {
     /// All of them, in the order in which ties are decided.
-    pub const ALL: [Self; 7] =
-        [Self::Limit, Self::Stuck, Self::Spike, Self::Novelty, Self::Level, Self::Relation, Self::Roughness];
+    pub const ALL: [Self; 8] = [
+        Self::Limit,
+        Self::Silence,
+        Self::Stuck,
+        Self::Spike,
+        Self::Novelty,
+        Self::Level,
+        Self::Relation,
+        Self::Roughness,
+    ];
 
     /// The stored name.
     #[must_use]
@@ -50,6 +60,7 @@ impl DetectorId {
             Self::Stuck => "stuck",
             Self::Spike => "spike",
             Self::Novelty => "novelty",
+            Self::Silence => "silence",
         }
     }
 

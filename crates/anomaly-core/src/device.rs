@@ -1,38 +1,33 @@
 //! One device: its metrics together, whether it is abnormal now, and when that is worth an alert.
 //!
 //! A device turns abnormal when the evidence of a row reaches the alarm line and stays abnormal until enough rows in a row
-//! were below it. What the metrics say together is told once the evidence of its episode suffices for the number of false
-//! alerts that the profile accepts. A crossed limit, a spike or a stuck sensor is plain to see and told at once, within an
-//! episode as well.
+//! were below it. What the metrics say together is told once its evidence suffices ([`crate::telling`]). A crossed limit, a
+//! spike, a stuck sensor or one that fell silent is plain to see and told at once, within an episode as well.
 
 use serde::{Deserialize, Serialize};
 
+use crate::cadence::Cadence;
 use crate::detector::joint::{Monitor, Share};
 use crate::detector::novelty::ARMED_FROM;
 use crate::detector::{DetectorId, Evidence};
+use crate::telling::{Telling, Terms};
 use crate::{
-    Anomaly, AnomalyId, Contribution, Explanation, Observation, Outcome, Profile, ReadingVerdict, Series, Severity,
-    Timestamp,
+    Anomaly, AnomalyId, Contribution, DeviceName, Explanation, MetricName, Observation, Outcome, Profile,
+    ReadingVerdict, Series, Severity, Timestamp,
 };
 
 /// Readings of a metric inside its limits that end a breach.
 const HOLD: u8 = 16;
-/// A row this far along the way to the line adds to the evidence of an episode.
-const EVIDENCE_FROM: f64 = 0.9;
-/// Evidence asked for, in rows, for each factor e that the accepted false alerts are below one a week.
-const EVIDENCE_PER_FACTOR: f64 = 1.3;
 /// Standard deviations of a Gaussian that the alarm line stands for, before the budget is shared out.
 const LINE_DEVIATIONS: f64 = 4.2;
 /// Tails below this are all the same to people, and some stores hold no smaller number (DynamoDB ends at 1e-130).
-const TAIL_MIN: f64 = 1e-100;
+pub(crate) const TAIL_MIN: f64 = 1e-100;
 /// A surprise is told from this strength on at two fifths of an accepted false alert a week, and from so much more for a
 /// tenth of that.
 const SURPRISE_LINE: f64 = 1.35;
 const SURPRISE_LINE_PER_DECADE: f64 = 0.6;
 /// After an alert, surprises are not told for so many rows: they would be about the same thing.
 const SURPRISE_PAUSE: u32 = 36;
-/// A single metric's monitor needs so many times the evidence: its surprises are told already.
-const ALONE_FACTOR: f64 = 4.0;
 /// Most metrics that an anomaly's explanation lists.
 const CONTRIBUTIONS_MAX: usize = 8;
 
@@ -109,24 +104,29 @@ pub struct Device {
     monitor: Monitor,
     status: DeviceStatus,
     score: f64,
-    /// Evidence of the monitor's episode that nobody was told of yet; `None` outside an episode and once it is told.
-    untold: Option<Untold>,
-    /// Rows since the last alert.
-    rows_since_alert: u32,
+    telling: Telling,
     /// When the current status began, milliseconds; 0 before the first reading.
     since: i64,
-}
-
-/// An episode that may still turn out to be nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-struct Untold {
-    onset: Timestamp,
-    evidence: f64,
+    /// How often anything arrives, and when that was last, milliseconds; 0 before the first.
+    cadence: Cadence,
+    arrived: i64,
+    /// Time of the first row after the device's last long silence, milliseconds.
+    resumed: i64,
+    is_silent: bool,
+    /// Fingerprint of the profiles by which the series are named; `None` until resolved.
+    #[serde(skip)]
+    named_by: Option<u64>,
 }
 
 /// The value as far as its square and sums of it are still numbers: nothing measured is larger.
 fn squarable(value: f64) -> f64 {
     value.clamp(-1e150, 1e150)
+}
+
+/// Usual time between the rows of the metrics that are there, milliseconds.
+fn fit_interval(series: &[Series], readings: &[ReadingVerdict]) -> f64 {
+    let usual = readings.iter().map(|reading| series[reading.series].usual_interval_ms());
+    usual.fold(f64::INFINITY, f64::min).min(f64::from(u32::MAX))
 }
 
 /// Whether evidence is of the kind that anybody sees in the one metric it is about.
@@ -141,9 +141,13 @@ impl Default for Device {
             monitor: Monitor::default(),
             status: DeviceStatus::Warming,
             score: 0.0,
-            untold: None,
-            rows_since_alert: SURPRISE_PAUSE,
+            telling: Telling::default(),
             since: 0,
+            cadence: Cadence::default(),
+            arrived: 0,
+            resumed: 0,
+            is_silent: false,
+            named_by: None,
         }
     }
 }
@@ -175,23 +179,44 @@ impl Device {
 
     /// Whether a metric of that name (in the profile's spelling) was ever seen.
     pub(crate) fn has_series(&self, name: &str) -> bool {
-        self.series.iter().any(|series| series.name() == name)
+        self.series.iter().any(|series| series.is_named(name))
     }
 
     fn index(&mut self, observation: &Observation<'_>, reading: usize, profile: &Profile) -> usize {
         let metric = observation.readings[reading].metric;
         // Devices send their metrics in the same order row after row: try the same place first.
-        if self.series.get(reading).is_some_and(|series| series.name() == metric.as_str()) {
+        if self.series.get(reading).is_some_and(|series| series.is_named(metric.as_str())) {
             return reading;
         }
-        if let Some(index) = self.series.iter().position(|series| series.name() == metric.as_str()) {
+        if let Some(index) = self.series.iter().position(|series| series.is_named(metric.as_str())) {
             return index;
         }
         let name = profile.canonical(observation.device, metric);
-        self.series.iter().position(|series| series.name() == name).unwrap_or_else(|| {
+        self.series.iter().position(|series| series.is_named(name)).unwrap_or_else(|| {
             self.series.push(Series::new(name));
             self.series.len() - 1
         })
+    }
+
+    /// Names and sets the series as the profile now does: an alias may have been added since they were first seen.
+    pub(crate) fn apply(&mut self, profile: &Profile, fingerprint: u64, device: DeviceName<'_>) {
+        if self.named_by == Some(fingerprint) {
+            return;
+        }
+        self.named_by = Some(fingerprint);
+        for index in 0..self.series.len() {
+            // A stored name is a metric's name: it was one when it was stored.
+            let Ok(metric) = MetricName::new(self.series[index].name()) else { continue };
+            let name = profile.canonical(device, metric).to_owned();
+            if !self.series[index].is_named(&name) && self.series[index].is_named(metric.as_str()) {
+                if self.has_series(&name) {
+                    self.series[index].retire();
+                } else {
+                    self.series[index].rename(&name);
+                }
+            }
+            self.series[index].settle(profile, fingerprint, device);
+        }
     }
 
     pub(crate) fn observe(
@@ -203,24 +228,76 @@ impl Device {
     ) {
         out.readings.clear();
         (out.alert, out.hint) = (None, 0.0);
+        self.apply(profile, fingerprint, observation.device);
+        self.follow_arrivals(observation);
         self.look_at_each(observation, profile, fingerprint, out);
         let before = self.status;
         if out.readings.iter().any(|reading| reading.outcome == Outcome::Scored) {
-            self.rows_since_alert = self.rows_since_alert.saturating_add(1);
             let told = self.look_at_all(observation, out);
             let surprised = self.look_for_surprise(observation, out);
             let opened = self.follow_each(&out.readings) || surprised;
+            let silences = self.look_for_silence(observation.at);
             self.follow_status(&out.readings, observation.at);
-            if opened || told.is_some() {
-                // What is told now is not told again when more evidence has come.
-                (self.untold, self.rows_since_alert) = (None, 0);
-                let onset = told.filter(|_| !opened).unwrap_or(observation.at);
-                out.alert = Some(Box::new(self.anomaly(observation, onset, &out.readings)));
+            if opened || told.is_some() || !silences.is_empty() {
+                self.telling.tell();
+                let silent = silences.iter().map(|(since, _)| *since).min();
+                let onset = if opened { None } else { told.or(silent) };
+                let silences = silences.into_iter().map(|(_, contribution)| contribution);
+                let contributions = self.contributions(&out.readings).chain(silences).collect();
+                let onset = onset.unwrap_or(observation.at);
+                out.alert = Some(Box::new(self.anomaly(observation, onset, contributions)));
             }
         }
         out.score = self.score;
         out.status = self.status;
         out.changed = self.status != before;
+    }
+
+    fn follow_arrivals(&mut self, observation: &Observation<'_>) {
+        let arrived = observation.arrived.millis();
+        let interval = arrived - self.arrived;
+        if self.arrived > 0 && interval > 0 {
+            if self.cadence.limit_ms().is_some_and(|limit| interval as f64 > limit) {
+                self.resumed = observation.at.millis();
+            }
+            self.cadence.report(interval);
+        }
+        self.arrived = self.arrived.max(arrived);
+        self.is_silent = false;
+    }
+
+    /// Whether it has not reported for longer than it ever does, and nobody was told.
+    pub(crate) fn is_overdue(&self, now: Timestamp) -> bool {
+        let limit = self.cadence.limit_ms().filter(|_| !self.is_silent);
+        limit.is_some_and(|limit| (now.millis() - self.arrived) as f64 > limit)
+    }
+
+    /// Notices that the device has stopped reporting, as of the arrival of something else at `now`. Says so once a silence.
+    pub(crate) fn falls_silent(&mut self, tenant: &str, device: &str, now: Timestamp) -> Option<Anomaly> {
+        let silent_ms = (now.millis() - self.arrived) as f64;
+        let limit_ms = self.cadence.limit_ms().filter(|limit| silent_ms > *limit)?;
+        let is_wanted = self.series.iter().any(|series| series.settings().runs(DetectorId::Silence));
+        if self.is_silent || !is_wanted {
+            return None;
+        }
+        (self.is_silent, self.status, self.since) = (true, DeviceStatus::Abnormal, now.millis());
+        let usual_ms = self.cadence.usual_ms();
+        let since = self.arrived.saturating_add(usual_ms as i64);
+        let onset = Timestamp::from_millis(since).unwrap_or(now).min(now);
+        let explanation = Explanation::of_silent_device(device, silent_ms, usual_ms, silent_ms / limit_ms);
+        self.score = self.score.max(explanation.score);
+        let fixed = self.series.iter().filter_map(|series| series.settings().severity).max();
+        Some(Anomaly {
+            id: AnomalyId::of(tenant, device, &[], DetectorId::Silence, onset),
+            tenant: tenant.to_owned(),
+            device: device.to_owned(),
+            metrics: Vec::new(),
+            detector: DetectorId::Silence,
+            onset,
+            score: explanation.score,
+            severity: fixed.unwrap_or_else(|| Severity::of_strength(explanation.score)),
+            explanation,
+        })
     }
 
     /// Places every reading in time and asks the detectors that look at one metric.
@@ -248,14 +325,16 @@ impl Device {
     /// Asks the monitor and joins what it says with what each metric says alone. Returns when the episode began that is to
     /// be told on this row.
     fn look_at_all(&mut self, observation: &Observation<'_>, out: &mut Scored) -> Option<Timestamp> {
-        let Self { series, monitor, .. } = self;
+        let Self { series, monitor, telling, .. } = self;
         let fit = out.readings.iter().filter(|reading| reading.outcome == Outcome::Scored);
         let sensitivity = fit.clone().map(|reading| series[reading.series].settings().sensitivity).fold(0.0, f64::max);
         let values = fit.map(|reading| (reading.series, squarable(reading.observed)));
-        let joint = monitor.observe(values, sensitivity, |metric, kind, departure| {
+        let interval_ms = fit_interval(series, &out.readings);
+        let joint = monitor.observe(values, observation.at, sensitivity, interval_ms, |metric, kind, departure| {
             let settings = series[metric].settings();
             settings.runs(kind) && settings.direction.covers(departure)
         });
+        let is_alone = series.len() == 1;
         for reading in out.readings.iter_mut().filter(|reading| reading.outcome == Outcome::Scored) {
             let Some(share) = monitor.share(reading.series) else {
                 reading.outcome = Outcome::Warming;
@@ -270,29 +349,32 @@ impl Device {
                 && monitor.is_warm()
                 && settings.runs(DetectorId::Spike)
                 && settings.direction.covers(share.spike);
-            if reading.evidence.strength >= 1.0 {
+            // A value that holds still where it usually never is, or in a machine that is switched off, is not a stuck sensor.
+            let is_elsewhere = reading.evidence.detector == DetectorId::Stuck
+                && !is_alone
+                && (joint.is_running_up || (share.kind == DetectorId::Level && share.strength >= 1.0));
+            let Share { kind, expected, spread, .. } = share;
+            if reading.evidence.strength >= 1.0 && !is_elsewhere {
                 reading.evidence.strength = reading.evidence.strength.max(strength);
             } else if is_spike {
                 let strength = strength.max(share.spike.abs());
-                let Share { expected, spread, .. } = share;
                 reading.evidence = Evidence { detector: DetectorId::Spike, strength, expected, spread, tail: TAIL_MIN };
             } else {
                 let tail = libm::erfc(strength * LINE_DEVIATIONS / std::f64::consts::SQRT_2).max(TAIL_MIN);
-                let (detector, expected, spread) = (share.kind, share.expected, share.spread);
-                reading.evidence = Evidence { detector, strength, expected, spread, tail };
+                reading.evidence = Evidence { detector: kind, strength, expected, spread, tail };
             }
         }
-        if joint.opens {
-            self.untold = Some(Untold { onset: observation.at, evidence: 0.0 });
-        } else if !joint.is_on {
-            self.untold = None;
-        }
-        let untold = self.untold.as_mut()?;
-        untold.evidence += (joint.best - EVIDENCE_FROM).clamp(0.0, 1.0);
-        let factor = if series.len() == 1 { ALONE_FACTOR } else { 1.0 };
-        let asked = factor * EVIDENCE_PER_FACTOR * -libm::log(sensitivity.min(1.0));
-        // Told on a row that shows it: the explanation is of this row.
-        (untold.evidence >= asked && joint.best >= 1.0).then_some(untold.onset)
+        telling.follow(&joint, monitor, observation.at, Terms { sensitivity, interval_ms, is_alone })
+    }
+
+    /// Asks which metrics have stopped reporting while the device goes on, and since when.
+    fn look_for_silence(&mut self, now: Timestamp) -> Vec<(Timestamp, Contribution)> {
+        let resumed = self.resumed;
+        let silent = self.series.iter_mut().filter_map(|series| {
+            let silence = series.falls_silent(now, resumed)?;
+            Some((silence.since, Contribution::of_silence(&silence, series)))
+        });
+        silent.collect()
     }
 
     /// Asks the history of a metric that is alone: it has no others to be compared with. A new surprise is told, or hinted
@@ -305,7 +387,7 @@ impl Device {
         }
         let surprise = series.surprise(squarable(reading.observed), observation.at);
         let departure = reading.observed - reading.evidence.expected;
-        let is_told_already = self.rows_since_alert <= SURPRISE_PAUSE;
+        let is_told_already = self.telling.rows_since_alert() <= SURPRISE_PAUSE;
         if !surprise.is_new
             || is_told_already
             || is_plain(&reading.evidence)
@@ -337,7 +419,7 @@ impl Device {
     fn follow_status(&mut self, readings: &[ReadingVerdict], at: Timestamp) {
         let before = self.status;
         let best = readings.iter().map(|reading| reading.evidence.strength).fold(0.0, f64::max);
-        let raised = self.series.iter().any(|series| series.raised);
+        let raised = self.series.iter().any(|series| series.raised || series.is_silent);
         self.status = if raised || self.monitor.is_on() {
             DeviceStatus::Abnormal
         } else if self.monitor.is_warm() {
@@ -352,8 +434,8 @@ impl Device {
         }
     }
 
-    fn anomaly(&self, observation: &Observation<'_>, onset: Timestamp, readings: &[ReadingVerdict]) -> Anomaly {
-        let mut explanation = self.explain(readings);
+    fn anomaly(&self, observation: &Observation<'_>, onset: Timestamp, contributions: Vec<Contribution>) -> Anomaly {
+        let mut explanation = Explanation::of(contributions);
         explanation.score = explanation.score.max(1.0);
         explanation.contributions.truncate(CONTRIBUTIONS_MAX);
         let mut loudest: Vec<&Contribution> =
@@ -366,7 +448,7 @@ impl Device {
         let names: Vec<&str> = metrics.iter().map(String::as_str).collect();
         let (tenant, device) = (observation.tenant.as_str(), observation.device.as_str());
         let fixed = names.iter().filter_map(|name| {
-            self.series.iter().find(|series| series.name() == *name).and_then(|series| series.settings().severity)
+            self.series.iter().find(|series| series.is_named(name)).and_then(|series| series.settings().severity)
         });
         Anomaly {
             id: AnomalyId::of(tenant, device, &names, detector, onset),
@@ -384,8 +466,10 @@ impl Device {
     /// Explains one row: why it is abnormal, or how far it is from the line.
     #[must_use]
     pub fn explain(&self, readings: &[ReadingVerdict]) -> Explanation {
-        Explanation::of(
-            readings.iter().map(|reading| Contribution::of(reading, &self.series[reading.series])).collect(),
-        )
+        Explanation::of(self.contributions(readings).collect())
+    }
+
+    fn contributions(&self, readings: &[ReadingVerdict]) -> impl Iterator<Item = Contribution> {
+        readings.iter().map(|reading| Contribution::of(reading, &self.series[reading.series]))
     }
 }

@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{Device, DeviceName, METRICS_MAX, Observation, ProfileSet, Scored, TenantName};
+use crate::{Anomaly, Device, DeviceName, METRICS_MAX, Observation, ProfileSet, Scored, TenantName, Timestamp};
 
 /// Most devices one engine holds; with [`METRICS_MAX`] metrics each this bounds memory and snapshots.
 pub const DEVICES_MAX: usize = 20_000;
+
+/// How often all devices are looked over for silence, in stream time, one minute.
+const LOOK_EVERY_MS: i64 = 60_000;
 
 /// Why an observation was refused as a whole. Nothing was changed by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +30,8 @@ pub enum Refused {
 pub struct Engine {
     tenants: HashMap<Box<str>, HashMap<Box<str>, Device>>,
     devices: usize,
+    /// The minute of stream time in which the devices were last looked over for silence.
+    looked: i64,
 }
 
 impl Engine {
@@ -55,6 +60,34 @@ impl Engine {
         let device = device.ok_or(Refused::TooManyDevices)?;
         device.observe(observation, profile, profiles.fingerprint(), out);
         Ok(device)
+    }
+
+    /// Notices devices that have stopped reporting, as of the arrival of anything at `now`, and hands each to `found` once a
+    /// silence, in order of tenant and name. Looks once a minute of stream time, so that the same arrivals find the same
+    /// silences however they were cut into batches.
+    pub fn look_for_silence(&mut self, now: Timestamp, profiles: &ProfileSet, mut found: impl FnMut(Anomaly, &Device)) {
+        let minute = now.millis().div_euclid(LOOK_EVERY_MS);
+        if minute <= self.looked {
+            return;
+        }
+        self.looked = minute;
+        let mut silent = Vec::new();
+        for (tenant, devices) in &mut self.tenants {
+            let profile = TenantName::new(tenant).map(|tenant| profiles.of(tenant));
+            for (name, device) in devices.iter_mut().filter(|(_, device)| device.is_overdue(now)) {
+                if let (Ok(profile), Ok(named)) = (&profile, DeviceName::new(name)) {
+                    device.apply(profile, profiles.fingerprint(), named);
+                    silent.extend(device.falls_silent(tenant, name, now));
+                }
+            }
+        }
+        silent.sort_unstable_by(|a, b| (&a.tenant, &a.device).cmp(&(&b.tenant, &b.device)));
+        for anomaly in silent {
+            let device = self.tenants.get(&*anomaly.tenant).and_then(|devices| devices.get(&*anomaly.device));
+            if let Some(device) = device {
+                found(anomaly, device);
+            }
+        }
     }
 
     /// Whether all of these observations, one after the other, would keep within the bounds. Changes nothing.
@@ -118,6 +151,7 @@ impl Engine {
     /// Takes over the devices of another engine: a shard that two parents were merged into. A device that both know keeps
     /// the state of `self`.
     pub fn absorb(&mut self, other: Self) {
+        let other_looked = other.looked;
         for (tenant, devices) in other.tenants {
             let mine = self.tenants.entry(tenant).or_default();
             for (name, device) in devices {
@@ -125,6 +159,7 @@ impl Engine {
             }
         }
         self.devices = self.tenants.values().map(HashMap::len).sum();
+        self.looked = self.looked.max(other_looked);
     }
 
     fn in_order(&self) -> Vec<(&str, &str, &Device)> {
@@ -140,14 +175,15 @@ impl Engine {
 
 impl Serialize for Engine {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.in_order())
+        (self.looked, self.in_order()).serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Engine {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut engine = Self::default();
-        for (tenant, name, device) in Vec::<(Box<str>, Box<str>, Device)>::deserialize(deserializer)? {
+        let (looked, devices) = <(i64, Vec<(Box<str>, Box<str>, Device)>)>::deserialize(deserializer)?;
+        let mut engine = Self { looked, ..Self::default() };
+        for (tenant, name, device) in devices {
             engine.tenants.entry(tenant).or_default().insert(name, device);
         }
         engine.devices = engine.tenants.values().map(HashMap::len).sum();

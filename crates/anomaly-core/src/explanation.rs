@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
+use crate::series::Silence;
 use crate::{DetectorId, Outcome, ReadingVerdict, Series};
 
 /// What one metric adds to a verdict.
@@ -39,7 +40,7 @@ pub struct Explanation {
     pub score: f64,
     /// One sentence for people.
     pub summary: String,
-    /// One entry a metric, strongest first; ties by name.
+    /// One entry a metric, strongest first; ties by name. None for a device that is silent as a whole.
     pub contributions: Vec<Contribution>,
 }
 
@@ -60,6 +61,26 @@ impl Contribution {
         };
         contribution.sentence = contribution.describe(series.limits_stood_down());
         contribution
+    }
+
+    /// A metric that is not there: what was seen of it last.
+    pub(crate) fn of_silence(silence: &Silence, series: &Series) -> Self {
+        let name = series.name();
+        let (silent, usual) = (duration(silence.silent_ms), duration(silence.usual_ms));
+        Self {
+            metric: name.to_owned(),
+            unit: series.settings().unit.as_deref().map(str::to_owned),
+            observed: silence.last_value,
+            expected: silence.last_value,
+            spread: 0.0,
+            detector: DetectorId::Silence,
+            strength: silence.strength,
+            tail: libm::exp(-silence.silent_ms / silence.usual_ms.max(1.0)).max(crate::device::TAIL_MIN),
+            outcome: Outcome::Scored,
+            sentence: format!(
+                "{name} has not reported for {silent}, it usually does every {usual}; the device still does"
+            ),
+        }
     }
 
     fn with_unit(&self, value: f64) -> String {
@@ -127,6 +148,13 @@ impl Contribution {
 }
 
 impl Explanation {
+    /// Of a device that stopped reporting.
+    pub(crate) fn of_silent_device(device: &str, silent_ms: f64, usual_ms: f64, strength: f64) -> Self {
+        let (silent, usual) = (duration(silent_ms), duration(usual_ms));
+        let summary = format!("{device} has not reported anything for {silent}, it usually does every {usual}");
+        Self { score: strength, summary, contributions: Vec::new() }
+    }
+
     pub(crate) fn of(mut contributions: Vec<Contribution>) -> Self {
         contributions.sort_by(|a, b| b.strength.total_cmp(&a.strength).then_with(|| a.metric.cmp(&b.metric)));
         let score = contributions.first().map_or(0.0, |c| c.strength);
@@ -138,6 +166,18 @@ impl Explanation {
                 write!(summary, "; {others} more {} abnormal", if others == 1 { "metric is" } else { "metrics are" });
         }
         Self { score, summary, contributions }
+    }
+}
+
+/// A span of time as people say it.
+fn duration(millis: f64) -> String {
+    let seconds = millis / 1_000.0;
+    if seconds < 120.0 {
+        format!("{} s", readable(seconds))
+    } else if seconds < 7_200.0 {
+        format!("{} min", readable((seconds / 6.0).round() / 10.0))
+    } else {
+        format!("{} h", readable((seconds / 360.0).round() / 10.0))
     }
 }
 

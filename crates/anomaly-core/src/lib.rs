@@ -10,14 +10,17 @@
 //! What it does not do: decode bytes, store anything, or decide who is told.
 
 pub mod anomaly;
+mod cadence;
 pub mod detector;
 mod device;
 mod engine;
 pub mod explanation;
+mod familiar;
 mod name;
 pub mod profile;
 mod reading;
 mod series;
+mod telling;
 mod time;
 
 pub use anomaly::{Anomaly, AnomalyId, Severity};

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::cadence::Cadence;
 use crate::detector::novelty::{Novelty, Surprise};
 use crate::detector::{Detector, Evidence, Input, limit::Limit, stuck::Stuck};
-use crate::{DeviceName, MetricSettings, Profile, Quality, Timestamp};
+use crate::{DetectorId, DeviceName, MetricSettings, Profile, Quality, Timestamp};
 
 /// A reading this much ahead of its arrival is from the future: kept and counted, not scored, one hour.
 pub const FUTURE_MAX_MS: i64 = 3_600_000;
@@ -52,6 +53,19 @@ impl Outcome {
     }
 }
 
+/// A metric that stopped reporting while its device goes on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Silence {
+    /// When the first report was missing.
+    pub(crate) since: Timestamp,
+    pub(crate) last_value: f64,
+    /// How long it is silent, and how long it usually is, milliseconds.
+    pub(crate) silent_ms: f64,
+    pub(crate) usual_ms: f64,
+    /// In units of the alarm line.
+    pub(crate) strength: f64,
+}
+
 /// What the engine says of one reading.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ReadingVerdict {
@@ -78,6 +92,12 @@ pub struct Series {
     pub(crate) raised: bool,
     /// Readings since the last one that spoke for it.
     pub(crate) quiet: u8,
+    /// It has stopped reporting, and that was told.
+    pub(crate) is_silent: bool,
+    /// Another series goes by the name under which the profile now knows this one.
+    is_retired: bool,
+    last_value: f64,
+    cadence: Cadence,
     limit: Limit,
     stuck: Stuck,
     /// History of a metric that is its device's only one.
@@ -98,6 +118,10 @@ impl Series {
             late_run: 0,
             raised: false,
             quiet: 0,
+            is_silent: false,
+            is_retired: false,
+            last_value: 0.0,
+            cadence: Cadence::default(),
             limit: Limit::default(),
             stuck: Stuck::default(),
             novelty: None,
@@ -124,6 +148,27 @@ impl Series {
         self.settings.limits_are_default && self.limit.has_stood_down()
     }
 
+    /// Usual time between its reports, milliseconds; 0 while unknown.
+    pub(crate) fn usual_interval_ms(&self) -> f64 {
+        self.cadence.usual_ms()
+    }
+
+    /// Whether readings of this name belong to it.
+    pub(crate) fn is_named(&self, name: &str) -> bool {
+        !self.is_retired && *self.name == *name
+    }
+
+    /// Takes another name, under which the profile now knows it.
+    pub(crate) fn rename(&mut self, name: &str) {
+        self.name = name.into();
+        self.settled = None;
+    }
+
+    /// Receives nothing from now on: another series bears the name that the profile gave this one.
+    pub(crate) fn retire(&mut self) {
+        (self.is_retired, self.raised, self.is_silent) = (true, false, false);
+    }
+
     /// Resolves the settings again if the profiles changed.
     pub(crate) fn settle(&mut self, profile: &Profile, fingerprint: u64, device: DeviceName<'_>) {
         if self.settled != Some(fingerprint) {
@@ -144,7 +189,10 @@ impl Series {
             return Some(Outcome::Repeated);
         }
         if at.millis() > self.newest {
-            (self.newest, self.late_run) = (at.millis(), 0);
+            if self.newest > 0 {
+                self.cadence.report(at.millis() - self.newest);
+            }
+            (self.newest, self.late_run, self.is_silent) = (at.millis(), 0, false);
             return None;
         }
         self.late_run = if self.late_run == 0 || at.millis() > self.late_newest { self.late_run + 1 } else { 1 };
@@ -152,13 +200,34 @@ impl Series {
         if self.late_run < LATE_RUN_ACCEPTED {
             return Some(Outcome::Late);
         }
-        (self.newest, self.late_run) = (at.millis(), 0);
+        (self.newest, self.late_run, self.is_silent) = (at.millis(), 0, false);
         None
+    }
+
+    /// Notices that it has stopped reporting, at an instant at which its device does, and has since `resumed_ms`. Says so
+    /// once a silence.
+    pub(crate) fn falls_silent(&mut self, now: Timestamp, resumed_ms: i64) -> Option<Silence> {
+        if self.is_silent || self.is_retired || self.newest == 0 || !self.settings.runs(DetectorId::Silence) {
+            return None;
+        }
+        let from = self.newest.max(resumed_ms);
+        let silent_ms = (now.millis() - from) as f64;
+        let limit_ms = self.cadence.limit_ms().filter(|limit| silent_ms > *limit)?;
+        self.is_silent = true;
+        let missed = from.saturating_add(self.cadence.usual_ms() as i64);
+        Some(Silence {
+            since: Timestamp::from_millis(missed).unwrap_or(now).min(now),
+            last_value: self.last_value,
+            silent_ms,
+            usual_ms: self.cadence.usual_ms(),
+            strength: silent_ms / limit_ms,
+        })
     }
 
     /// Asks the detectors that look at this metric alone. A crossed limit speaks first, because that is what people
     /// understand at once.
     pub(crate) fn look(&mut self, value: f64, at: Timestamp) -> Option<Evidence> {
+        self.last_value = value;
         let input = Input { value, at, settings: &self.settings };
         let found = [self.limit.observe(&input), self.stuck.observe(&input)];
         found.into_iter().find(|evidence| evidence.strength >= 1.0 && self.settings.runs(evidence.detector))

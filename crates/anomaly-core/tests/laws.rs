@@ -143,13 +143,23 @@ proptest! {
     }
 }
 
+/// Noise, and now and then a departure of some hours that is another each time: so that all memories fill.
+fn value_of(metric: &str, at: i64) -> f64 {
+    let row = at / 60_000;
+    let seed = metric.bytes().fold(row.unsigned_abs() + 1, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
+    });
+    let departs = row % 500 > 400 && (row / 500 + metric.len() as i64 + i64::from(metric.ends_with('1'))) % 3 == 0;
+    (seed >> 40) as f64 / f64::from(1_u32 << 24) + if departs { (row / 500) as f64 } else { 0.0 }
+}
+
 fn observe_metrics(engine: &mut Engine, device: &str, from: usize, to: usize, at: i64) -> Result<(), Refused> {
     let names: Vec<String> = (from..to).map(|index| format!("m{index}")).collect();
     let readings: Vec<Reading<'_>> = names
         .iter()
         .map(|name| Reading {
             metric: MetricName::new(name).unwrap(),
-            value: Finite::try_from(1.0).unwrap(),
+            value: Finite::try_from(value_of(name, at)).unwrap(),
             quality: Quality::Good,
         })
         .collect();
@@ -264,7 +274,7 @@ fn values_at_the_end_of_what_a_number_holds_leave_everything_finite() {
 /// Bytes of the state of one device after 400 rows, each metric's name included.
 fn state_bytes(metrics: usize) -> usize {
     let mut engine = Engine::default();
-    for row in 0..400 {
+    for row in 0..4_000 {
         observe_metrics(&mut engine, "d", 0, metrics, row * 60_000).unwrap();
     }
     state(&engine).len()
@@ -273,5 +283,5 @@ fn state_bytes(metrics: usize) -> usize {
 #[test]
 fn state_is_as_small_as_the_documents_say() {
     let (one, eight) = (state_bytes(1), state_bytes(8));
-    assert!(one <= 5 * 1024 && eight <= 6 * 1024, "one metric {one} bytes, eight metrics {eight} bytes");
+    assert!(one <= 6 * 1024 && eight <= 9 * 1024, "one metric {one} bytes, eight metrics {eight} bytes");
 }

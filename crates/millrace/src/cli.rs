@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::output::Format;
 use crate::ui::Ui;
-use crate::{anomalies, completions, demo, explain, replay, simulate};
+use crate::{anomalies, completions, demo, eval, explain, replay, simulate};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -15,6 +15,7 @@ Examples:
   millrace replay --warmup normal.csv run.csv          alerts of a recorded run, explained
   millrace replay --output csv run.csv > scored.csv    every row with its score
   millrace simulate --devices 3 --days 2 --out plant.ndjson
+  millrace eval labelled run.csv --labels labels.csv   how good the verdicts are on your data
   millrace anomalies list --dir millrace-data --device pump-00001
 
 Data goes to standard output, words to standard error.
@@ -55,6 +56,9 @@ pub(crate) enum Command {
     Replay(replay::Args),
     /// Print what a simulated plant sends, with injected faults and the truth about them
     Simulate(simulate::Args),
+    /// Measure how good the verdicts are: on labelled data, between two profiles, on a simulated plant
+    #[command(subcommand)]
+    Eval(eval::Command),
     /// Look at stored anomalies
     #[command(subcommand)]
     Anomalies(anomalies::Command),
@@ -73,6 +77,7 @@ pub(crate) fn run(command: Command, ui: &Ui) -> anyhow::Result<()> {
         Command::Demo(args) => demo::run(&args, ui),
         Command::Replay(args) => replay::run(&args, ui),
         Command::Simulate(args) => simulate::run(&args, ui),
+        Command::Eval(command) => eval::run(&command, ui),
         Command::Anomalies(command) => anomalies::run(&command, ui),
         Command::Explain(args) => explain::run(&args, ui),
         Command::Completions(args) => completions::run(&args),

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use crate::options;
 use crate::output::Format;
 use crate::ui::Ui;
-pub(crate) use input::{Input, score};
+pub(crate) use input::{Input, NotMetrics, Row, read, score, score_without, warn_of_unused};
 use print::{Printer, Totals};
 
 const EXAMPLES: &str = "\

@@ -23,9 +23,11 @@ Examples:
   millrace simulate --devices 3 --days 2 > plant.ndjson
   millrace simulate --devices 20 --days 4 --format csv --out plant.csv --truth truth.json
   millrace simulate --days 3 --csv-device pump-00001 --out pump.csv && millrace replay pump.csv
+  millrace simulate --days 14 --stops-per-week 2 --new-products-per-week 1 --truth truth.json > plant.ndjson
   millrace simulate --devices 1000 --days 30 --dry-run
 
-The first day (--fault-free-days) has no faults, so that a detector can learn.";
+The first day (--fault-free-days) has no faults, so that a detector can learn.
+Stops and new products are healthy changes; they may come from the first day on.";
 
 const DAY_MS: f64 = 86_400_000.0;
 const HOUR_MS: f64 = 3_600_000.0;
@@ -62,6 +64,12 @@ pub(crate) struct Args {
     /// Days at the beginning without faults
     #[arg(long, value_name = "DAYS", default_value_t = 1.0, value_parser = options::at_most::<3_660>)]
     fault_free_days: f64,
+    /// Expected planned stops a device and week, 0 to 20: healthy, no faults
+    #[arg(long, value_name = "RATE", default_value_t = 0.0, value_parser = options::at_most::<20>)]
+    stops_per_week: f64,
+    /// Expected products a device and week that were never made before, 0 to 20: healthy, no faults
+    #[arg(long, value_name = "RATE", default_value_t = 0.0, value_parser = options::at_most::<20>)]
+    new_products_per_week: f64,
     /// Unreadable payloads per million; a CSV leaves these readings out
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     poison_per_million: u32,
@@ -71,7 +79,7 @@ pub(crate) struct Args {
     /// File to write, `-` for standard output
     #[arg(long, value_name = "FILE", default_value = "-")]
     out: PathBuf,
-    /// File for the truth: every injected fault, as JSON
+    /// File for the truth: every injected fault, stop and new product, as JSON
     #[arg(long, value_name = "FILE")]
     truth: Option<PathBuf>,
     /// Write only this device, as a CSV with a column a metric
@@ -112,6 +120,8 @@ impl Args {
             quiet_ms: (self.fault_free_days * DAY_MS).round() as i64,
             tenant: self.tenant.clone(),
             poison_per_million: self.poison_per_million,
+            stops_per_week: self.stops_per_week,
+            new_products_per_week: self.new_products_per_week,
             ..PlantConfig::default()
         }
     }
@@ -191,6 +201,7 @@ fn dry_run(mut plant: Plant, writer: &mut Writer, ui: &Ui) -> anyhow::Result<()>
     for (what, count) in [
         ("devices", u64::from(plant.config().devices)),
         ("faults", plant.truth().len() as u64),
+        ("changes", plant.changes().len() as u64),
         ("readings", written.readings),
         ("lines", written.lines),
         ("bytes", written.bytes),

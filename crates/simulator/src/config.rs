@@ -15,6 +15,7 @@ const START_DEFAULT_MS: i64 = 1_767_571_200_000;
 const START_RANGE_MS: (i64, i64) = (0, 7_258_118_400_000);
 const DURATION_MAX_MS: i64 = 3_660 * DAY_MS;
 const FAULT_RATE_MAX: f64 = 20.0;
+const CHANGE_RATE_MAX: f64 = 20.0;
 const NOISE_MAX: f64 = 10.0;
 const TENANT_BYTES_MAX: usize = 64;
 
@@ -42,8 +43,18 @@ pub struct PlantConfig {
     pub tenant: String,
     /// Expected unreadable payloads per million emissions, 0 to 1,000,000. Default 0. Does not influence values or faults.
     pub poison_per_million: u32,
-    /// Multiplier of every sensor's noise, 0 (none) to 10. Default 1; up to there, healthy values stay in the default limits.
+    /// Multiplier of every sensor's noise, 0 (none) to 10. Default 1; up to there, healthy values stay in the default limits,
+    /// with stops or new products up to 2.
     pub noise: f64,
+    /// Expected planned stops per device and week, 0 (never) to 20. Default 0. The machine is switched off for one to eight
+    /// hours and started again: healthy behaviour, which is no fault and moves none.
+    pub stops_per_week: f64,
+    /// Expected new products per device and week of making usual ones, 0 (never) to 20. Default 0. A product that was never
+    /// made before has its own load, speed, pressure and heat; it is made for 8 to 72 hours, and half of such products once
+    /// more after a while. Healthy behaviour, which is no fault and moves none.
+    pub new_products_per_week: f64,
+    /// Stops and new products happen only from the start + this on, in milliseconds from 0. Default 0.
+    pub changes_from_ms: i64,
 }
 
 impl Default for PlantConfig {
@@ -59,6 +70,9 @@ impl Default for PlantConfig {
             tenant: "demo".to_owned(),
             poison_per_million: 0,
             noise: 1.0,
+            stops_per_week: 0.0,
+            new_products_per_week: 0.0,
+            changes_from_ms: 0,
         }
     }
 }
@@ -125,6 +139,9 @@ impl PlantConfig {
             (!is_name(&self.tenant)).then(|| ConfigError::Tenant { got: self.tenant.clone() }),
             whole("poison_per_million", self.poison_per_million.into(), 0, 1_000_000),
             fraction("noise", self.noise, NOISE_MAX),
+            fraction("stops_per_week", self.stops_per_week, CHANGE_RATE_MAX),
+            fraction("new_products_per_week", self.new_products_per_week, CHANGE_RATE_MAX),
+            whole("changes_from_ms", self.changes_from_ms, 0, DURATION_MAX_MS),
         ]
         .into_iter()
         .flatten()
@@ -166,9 +183,12 @@ mod tests {
             tenant: "a/b".to_owned(),
             poison_per_million: 1_000_001,
             noise: f64::INFINITY,
+            stops_per_week: -1.0,
+            new_products_per_week: 21.0,
+            changes_from_ms: -1,
         };
         let mistakes = wrong.validate().unwrap_err();
-        assert_eq!(mistakes.len(), 9);
+        assert_eq!(mistakes.len(), 12);
         let text = ConfigErrors(mistakes).to_string();
         assert!(text.starts_with("invalid plant: devices must be 1 to 100000, got `0`; start must be"), "{text}");
         assert!(text.contains("fault_rate must be a number from 0 to 20, got `NaN`"), "{text}");
@@ -180,5 +200,11 @@ mod tests {
         let config = PlantConfig { seed: u64::MAX, tenant: "acme".to_owned(), ..PlantConfig::default() };
         let stored = serde_json::to_string(&config).unwrap();
         assert_eq!(serde_json::from_str::<PlantConfig>(&stored).unwrap(), config);
+    }
+
+    #[test]
+    fn a_configuration_from_before_there_were_changes_has_none() {
+        let config: PlantConfig = serde_json::from_str(r#"{"seed":7,"noise":2.0}"#).unwrap();
+        assert_eq!((config.stops_per_week, config.new_products_per_week, config.changes_from_ms), (0.0, 0.0, 0));
     }
 }

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
+use crate::change::Change;
 use crate::config::PlantConfig;
 use crate::metric::Metric;
 
@@ -95,6 +96,9 @@ pub struct Truth {
     pub config: PlantConfig,
     /// Every fault of the run, by start and then device.
     pub faults: Vec<Fault>,
+    /// Every planned stop and run of a new product, by start and then device; none of them is a fault.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Change>,
     /// Poison payloads emitted up to the moment the truth was taken.
     pub poison_emitted: u64,
 }

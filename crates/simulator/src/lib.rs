@@ -4,6 +4,9 @@
 //! physics, so that metrics of one machine move together as they do on a real floor. Faults of eight kinds are injected
 //! and listed, which lets a detector be judged without labelled data.
 //!
+//! What a plant does that is new and yet healthy can be asked for: planned stops, and products that were never made before
+//! ([`PlantConfig::stops_per_week`], [`PlantConfig::new_products_per_week`]).
+//!
 //! The crate is a pure library: no I/O, no clock, no environment. Everything follows from [`PlantConfig`], to the bit and
 //! on every machine (transcendental functions come from `libm`, not from the platform). Four laws hold:
 //!
@@ -30,6 +33,7 @@
 //! ```
 
 mod calendar;
+mod change;
 mod config;
 mod emission;
 mod fault;
@@ -42,6 +46,7 @@ mod poison;
 mod random;
 mod schedule;
 
+pub use change::{Change, ChangeKind};
 pub use config::{ConfigError, ConfigErrors, DEVICES_MAX, PlantConfig};
 pub use emission::Emission;
 pub use fault::{Fault, FaultKind, Truth};

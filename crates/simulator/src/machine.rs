@@ -5,14 +5,27 @@
 //! temperature follows power, each through a first-order lag. Everything is discretised exactly for the plant's cadence,
 //! so a step costs no transcendental function beyond the season's two sines.
 //!
+//! A machine that is switched off runs down within minutes: the shaft rests, power falls to standby, vibration to what
+//! reaches it through the floor, the housing cools towards the hall, and pressure falls to the head that a closed check
+//! valve holds, so that no healthy pressure is below the default limits. Started again, it runs up through the same lags.
+//!
 //! Faults are not known here, save one: lost cooling, which must pass through the heat balance to be believable.
 
 use crate::calendar;
+use crate::change::{Orders, Product};
 use crate::metric::{AssetType, METRICS, Metric};
 use crate::random::{Purpose, Stream};
 
 const HOUR_MS: f64 = 3_600_000.0;
 const MINUTE_MS: f64 = 60_000.0;
+/// Time constant of running down and up; the shaft rests after five of them.
+const RUN_DOWN_MS: f64 = MINUTE_MS;
+/// Below this share of its speed a machine that is switched off has come to rest.
+const AT_REST: f64 = 0.01;
+/// Vibration of a machine at rest, mm/s: its neighbours', through the floor.
+const FLOOR_VIBRATION: f64 = 0.05;
+/// No product asks for more than the most that a usual one does.
+const ASKED_MAX: f64 = 1.06;
 
 /// What a machine's sensors would see at one step.
 #[derive(Debug, Clone, Copy)]
@@ -60,6 +73,11 @@ struct Nature {
     air_wander: Wander,
     /// Mean time that one product is made, in steps.
     product_steps: f64,
+    run_gain: f64,
+    /// What the check valve holds, PSI; less than any pressure of a running machine with usual products.
+    static_head_psi: f64,
+    /// Power at rest as a share of rated power.
+    standby: f64,
 }
 
 #[derive(Debug, Clone)]
@@ -74,6 +92,10 @@ struct State {
     product: f64,
     /// Steps until the product changes.
     product_left: f64,
+    /// 1 when running, 0 at rest; between them on the way.
+    turning: f64,
+    /// The factor of the product on speed, as far as the controller has followed it.
+    pace: f64,
 }
 
 /// An Ornstein–Uhlenbeck process of unit standard deviation, discretised exactly.
@@ -119,6 +141,8 @@ impl Machine {
             air_wander: chance.normal(),
             product: draw_product(&mut chance),
             product_left: nature.product_steps * chance.exponential(),
+            turning: 1.0,
+            pace: 1.0,
         };
         state.load = nature.asked_load(at_ms, state.product);
         let turning = nature.speed(state.load);
@@ -137,8 +161,9 @@ impl Machine {
     }
 
     /// One step on, to the instant `at_ms`. `cooling_lost` is 0 for a sound machine; 1 doubles the resistance to heat.
-    /// The number of random draws does not depend on it, so a fault leaves no trace but its own.
-    pub(crate) fn step(&mut self, at_ms: i64, cooling_lost: f64) -> Signals {
+    /// The number of random draws depends neither on it nor on the `orders`, so a fault leaves no trace but its own, and
+    /// the usual orders give to the bit what a machine without stops and new products gives.
+    pub(crate) fn step(&mut self, at_ms: i64, cooling_lost: f64, orders: Orders) -> Signals {
         let Self { nature, state, chance, .. } = self;
 
         state.product_left -= 1.0;
@@ -146,24 +171,57 @@ impl Machine {
             state.product = draw_product(chance);
             state.product_left = nature.product_steps * (0.3 + 0.7 * chance.exponential());
         }
-        let asked = nature.asked_load(at_ms, state.product);
-        state.load += nature.load_gain * (asked - state.load);
-        let load = (state.load + nature.load_wander.step(&mut state.load_wander, chance)).clamp(0.1, 1.2);
+        let product = orders.product.unwrap_or(Product::USUAL);
+        state.run(nature, at_ms, orders);
+        let turning = state.turning;
+        let load = (state.load + nature.load_wander.step(&mut state.load_wander, chance)).clamp(0.1, 1.2) * turning;
 
         let speed = nature.speed(load) + nature.speed_wander.step(&mut state.speed_wander, chance);
-        let power = power_share(load, speed);
+        let speed = speed * state.pace * turning;
+        let power = power_share(load, speed) * turning + nature.standby * (1.0 - turning);
         let roughness = 1.0 + nature.bearing_wander.step(&mut state.bearing_wander, chance);
         let air = calendar::hall_temperature(at_ms) + nature.air_wander.step(&mut state.air_wander, chance);
-        state.housing += nature.heat_gain * (air + nature.heat * (1.0 + cooling_lost) * power - state.housing);
-        state.pressure += nature.pressure_gain * (nature.rated_pressure_psi * speed - state.pressure);
+        state.housing +=
+            nature.heat_gain * (air + nature.heat * (1.0 + cooling_lost) * power * product.heat - state.housing);
+        let pressure = (nature.rated_pressure_psi * speed * product.pressure).max(nature.static_head_psi);
+        state.pressure += nature.pressure_gain * (pressure - state.pressure);
 
         let mut level = [0.0; METRICS];
         level[Metric::Temperature as usize] = state.housing;
-        level[Metric::Vibration as usize] = nature.bearing * speed * speed * roughness + 0.15 * load;
+        level[Metric::Vibration as usize] =
+            nature.bearing * speed * speed * roughness + 0.15 * load + FLOOR_VIBRATION * (1.0 - turning);
         level[Metric::Pressure as usize] = state.pressure;
         level[Metric::Rpm as usize] = nature.rated_rpm * speed;
         level[Metric::Power as usize] = nature.rated_power_kw * power;
-        Signals { level, noise: nature.noise.map(|sigma| sigma * chance.normal()), speed }
+        let mut noise = nature.noise.map(|sigma| sigma * chance.normal());
+        for (noise, at_rest) in noise.iter_mut().zip(NOISE_AT_REST) {
+            *noise *= turning + at_rest * (1.0 - turning);
+        }
+        Signals { level, noise, speed }
+    }
+}
+
+/// What is left of each sensor's noise at rest, by [`Metric`]: a shaft that rests has no revolutions to count wrongly,
+/// and small vibrations and powers scatter little.
+const NOISE_AT_REST: [f64; METRICS] = [1.0, 0.2, 1.0, 0.0, 0.1];
+
+impl State {
+    /// Moves load, product and running a step on, towards what the orders and the shift plan ask for.
+    fn run(&mut self, nature: &Nature, at_ms: i64, orders: Orders) {
+        let Orders { is_on, product } = orders;
+        let asked = nature.asked_load(at_ms, product.map_or(self.product, |product| product.load));
+        let pace = product.map_or(1.0, |product| product.speed);
+        self.pace += nature.load_gain * (pace - self.pace);
+        if is_on {
+            self.load += nature.load_gain * (asked - self.load);
+            self.turning += nature.run_gain * (1.0 - self.turning);
+        } else {
+            self.load -= nature.run_gain * self.load;
+            self.turning -= nature.run_gain * self.turning;
+            if self.turning < AT_REST {
+                self.turning = 0.0;
+            }
+        }
     }
 }
 
@@ -203,11 +261,15 @@ impl Nature {
             bearing_wander: wander(draw.between(0.01, 0.035), draw.between(0.3, 2.0) * HOUR_MS),
             air_wander: wander(draw.between(0.3, 0.8), draw.between(4.0, 8.0) * HOUR_MS),
             product_steps: draw.between(6.0, 18.0) * HOUR_MS / cadence_ms,
+            run_gain: lag_gain(RUN_DOWN_MS, cadence_ms),
+            // Drawn last, so that what was drawn before there were stops stays what it was.
+            static_head_psi: draw.between(35.0, 45.0),
+            standby: draw.between(0.01, 0.02),
         }
     }
 
     fn asked_load(&self, at_ms: i64, product: f64) -> f64 {
-        self.base_load * product * (1.0 - self.shift_depth * (1.0 - calendar::shift_load(at_ms)))
+        (self.base_load * product).min(ASKED_MAX) * (1.0 - self.shift_depth * (1.0 - calendar::shift_load(at_ms)))
     }
 
     fn speed(&self, load: f64) -> f64 {
@@ -238,7 +300,7 @@ mod tests {
         let mut hot = sound.clone();
         for minute in 0..240 {
             let at = MONDAY + 8 * 3_600_000 + minute * MINUTE;
-            let (a, b) = (sound.step(at, 0.0), hot.step(at, 0.8));
+            let (a, b) = (sound.step(at, 0.0, Orders::USUAL), hot.step(at, 0.8, Orders::USUAL));
             let bits = |values: &[f64]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
             assert_eq!(bits(&a.level[1..]), bits(&b.level[1..]));
             assert_eq!(bits(&a.noise), bits(&b.noise));
@@ -253,7 +315,8 @@ mod tests {
         let mean = |cadence: i64| {
             let mut machine = Machine::new(9, 4, cadence, 1.0, MONDAY);
             let steps = 5 * DAY_MS / cadence;
-            (0..steps).map(|step| machine.step(MONDAY + step * cadence, 0.0).level[0]).sum::<f64>() / steps as f64
+            (0..steps).map(|step| machine.step(MONDAY + step * cadence, 0.0, Orders::USUAL).level[0]).sum::<f64>()
+                / steps as f64
         };
         let (fine, coarse) = (mean(10_000), mean(300_000));
         assert!((fine - coarse).abs() < 2.0, "{fine} against {coarse}");

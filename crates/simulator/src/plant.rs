@@ -4,6 +4,7 @@
 //! within one cadence is therefore the same every time, so merging the devices costs nothing: they are kept sorted by
 //! phase and visited round after round.
 
+use crate::change::{Change, Changes, Orders};
 use crate::config::{ConfigErrors, PlantConfig};
 use crate::emission::Emission;
 use crate::fault::{Fault, Truth};
@@ -16,7 +17,8 @@ use crate::schedule::{Planned, Schedule};
 
 /// A plant, and the place in time it has come to.
 ///
-/// Memory is constant in time: about half a kibibyte a device, plus the list of faults, which is made at the beginning.
+/// Memory is constant in time: about half a kibibyte a device, twice that with stops or new products, plus the lists of
+/// faults and changes, which are made at the beginning.
 #[derive(Debug, Clone)]
 pub struct Plant {
     config: PlantConfig,
@@ -25,6 +27,7 @@ pub struct Plant {
     /// The type of each device, by index.
     assets: Vec<AssetType>,
     truth: Vec<Fault>,
+    changes: Vec<Change>,
     /// The step that `next_device` is about to take.
     step: i64,
     /// Position in `devices`.
@@ -41,6 +44,8 @@ struct Device {
     machine: Machine,
     fault: Planned,
     schedule: Schedule,
+    /// Boxed, because most plants have none.
+    changes: Option<Box<Changes>>,
     /// The value a stuck sensor repeats.
     held: f64,
 }
@@ -52,14 +57,16 @@ impl Device {
         let machine = Machine::new(config.seed, index, config.cadence_ms, config.noise, config.start + phase_ms);
         let mut schedule = Schedule::new(config, index, machine.asset(), machine.ratings());
         let fault = schedule.draw();
-        Self { index, phase_ms, machine, fault, schedule, held: 0.0 }
+        let changes = Changes::new(config, index).map(Box::new);
+        Self { index, phase_ms, machine, fault, schedule, changes, held: 0.0 }
     }
 
     fn advance(&mut self, step: i64, at_ms: i64) -> Sample {
         if step >= self.fault.until {
             self.fault = self.schedule.draw();
         }
-        let signals = self.machine.step(at_ms, injection::cooling_lost(&self.fault, step));
+        let orders = self.changes.as_mut().map_or(Orders::USUAL, |changes| changes.orders(step));
+        let signals = self.machine.step(at_ms, injection::cooling_lost(&self.fault, step), orders);
         injection::sample(&signals, &self.fault, step, &mut self.held)
     }
 
@@ -96,6 +103,31 @@ impl Device {
         }
         faults
     }
+
+    /// The stops and runs of new products that begin within the run, the stops first.
+    fn changes(&self, config: &PlantConfig) -> Vec<Change> {
+        let Some(changes) = &self.changes else { return Vec::new() };
+        let (first, end) = (config.start + self.phase_ms, config.end());
+        let at = |step: i64| first.saturating_add(step.saturating_mul(config.cadence_ms));
+        let mut device_name = String::new();
+        self.machine.asset().write_device_name(self.index, &mut device_name);
+        let begins_within = changes.before(steps_before(end - first, config.cadence_ms));
+        begins_within
+            .into_iter()
+            .map(|coming| Change {
+                device: self.index,
+                device_name: device_name.clone(),
+                kind: coming.kind,
+                start_ms: at(coming.from),
+                end_ms: at(coming.until).min(end),
+            })
+            .collect()
+    }
+}
+
+/// How many steps a clock takes in less than `span_ms`, the first at 0.
+fn steps_before(span_ms: i64, cadence_ms: i64) -> i64 {
+    if span_ms <= 0 { 0 } else { (span_ms - 1) / cadence_ms + 1 }
 }
 
 impl Plant {
@@ -109,8 +141,10 @@ impl Plant {
         let assets = devices.iter().map(|device| device.machine.asset()).collect();
         let mut truth: Vec<_> = devices.iter().flat_map(|device| device.faults(&config)).collect();
         truth.sort_by_key(|fault| (fault.start_ms, fault.device));
+        let mut changes: Vec<_> = devices.iter().flat_map(|device| device.changes(&config)).collect();
+        changes.sort_by_key(|change| (change.start_ms, change.device));
         devices.sort_by_key(|device| (device.phase_ms, device.index));
-        Ok(Self { config, devices, assets, truth, step: 0, next_device: 0, poison_emitted: 0 })
+        Ok(Self { config, devices, assets, truth, changes, step: 0, next_device: 0, poison_emitted: 0 })
     }
 
     /// What the plant was made of.
@@ -126,6 +160,13 @@ impl Plant {
         &self.truth
     }
 
+    /// Every planned stop and run of a new product that begins within the run, by start and then device; what the end of
+    /// the run cuts off ends there.
+    #[must_use]
+    pub fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+
     /// Poison emitted so far, counted as an uninterrupted run would: what [`skip_to`](Self::skip_to) passed is included.
     #[must_use]
     pub fn poison_emitted(&self) -> u64 {
@@ -135,7 +176,12 @@ impl Plant {
     /// The whole truth as of now, to be stored.
     #[must_use]
     pub fn report(&self) -> Truth {
-        Truth { config: self.config.clone(), faults: self.truth.clone(), poison_emitted: self.poison_emitted }
+        Truth {
+            config: self.config.clone(),
+            faults: self.truth.clone(),
+            changes: self.changes.clone(),
+            poison_emitted: self.poison_emitted,
+        }
     }
 
     /// The type of a device, if there is one of that index.
@@ -221,8 +267,7 @@ impl Plant {
 
     /// How many steps a device of that phase takes before the instant `at_ms`.
     fn steps_before(&self, at_ms: i64, phase_ms: i64) -> i64 {
-        let span = at_ms - self.config.start - phase_ms;
-        if span <= 0 { 0 } else { (span - 1) / self.config.cadence_ms + 1 }
+        steps_before(at_ms - self.config.start - phase_ms, self.config.cadence_ms)
     }
 }
 

@@ -8,13 +8,15 @@ use std::sync::LazyLock;
 use rand_pcg::{Pcg64Mcg, rand_core::Rng};
 
 /// What a stream is for. The numbers are part of the output: changing one changes every plant.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
     Parameters = 1,
     Process = 2,
     Faults = 3,
     Poison = 4,
     Phase = 5,
+    Stops = 6,
+    Products = 7,
 }
 
 /// A stream of random numbers.

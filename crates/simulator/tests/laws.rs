@@ -3,7 +3,7 @@
 #![expect(clippy::expect_used, reason = "the lints spare test functions, and the helpers here belong to them")]
 
 use proptest::prelude::*;
-use simulator::{Emission, Fault, PayloadFormat, Plant, PlantConfig};
+use simulator::{Change, Emission, Fault, PayloadFormat, Plant, PlantConfig};
 
 const HOUR: i64 = 3_600_000;
 
@@ -24,18 +24,23 @@ fn payloads(plant: &mut Plant) -> Vec<u8> {
 
 /// Plants small enough to run to their end, with faults often and early.
 fn configs() -> impl Strategy<Value = PlantConfig> {
-    (any::<u64>(), 1_u32..6, 1_i64..40, prop::sample::select(vec![7_000_i64, 60_000, 300_000]), 0_u32..50_000).prop_map(
-        |(seed, devices, hours, cadence_ms, poison_per_million)| PlantConfig {
-            seed,
-            devices,
-            duration_ms: hours * HOUR + 12_345,
-            cadence_ms,
-            fault_rate: 20.0,
-            quiet_ms: HOUR,
-            poison_per_million,
-            ..PlantConfig::default()
-        },
-    )
+    let changes = prop::sample::select(vec![(0.0, 0.0), (20.0, 0.0), (0.0, 20.0), (20.0, 20.0)]);
+    (any::<u64>(), 1_u32..6, 1_i64..40, prop::sample::select(vec![7_000_i64, 60_000, 300_000]), 0_u32..50_000, changes)
+        .prop_map(|(seed, devices, hours, cadence_ms, poison_per_million, (stops_per_week, new_products_per_week))| {
+            PlantConfig {
+                seed,
+                devices,
+                duration_ms: hours * HOUR + 12_345,
+                cadence_ms,
+                fault_rate: 20.0,
+                quiet_ms: HOUR,
+                poison_per_million,
+                stops_per_week,
+                new_products_per_week,
+                changes_from_ms: HOUR,
+                ..PlantConfig::default()
+            }
+        })
 }
 
 proptest! {
@@ -66,6 +71,13 @@ proptest! {
             .map(|fault| Fault { end_ms: fault.end_ms.min(config.end()), ..fault.clone() })
             .collect();
         prop_assert_eq!(cut_off, plant(&config).report().faults);
+        let cut_off: Vec<_> = plant(&longer)
+            .changes()
+            .iter()
+            .filter(|change| change.start_ms < config.end())
+            .map(|change| Change { end_ms: change.end_ms.min(config.end()), ..change.clone() })
+            .collect();
+        prop_assert_eq!(cut_off, plant(&config).report().changes);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 mod emulator;
 mod lambda_zip;
+mod lint;
 mod process;
 mod quality;
 mod repository;
@@ -41,6 +42,8 @@ enum Verb {
     E2e,
     /// Formatting, clippy, licences and advisories, CloudFormation templates
     Lint,
+    /// How good detection is, as a Markdown table: labelled sets from ../shared where it is there, and the simulated plant
+    Quality,
     /// Create or renew target/venv with the pinned tools
     Venv,
 }
@@ -71,19 +74,20 @@ fn perform(verb: &Verb, repository: &Repository) -> Result<()> {
     match verb {
         Verb::Test => suite::everything(repository),
         Verb::Ci => {
-            quality::formatting(repository)?;
-            quality::clippy(repository)?;
-            quality::dependencies(repository)?;
+            lint::formatting(repository)?;
+            lint::clippy(repository)?;
+            lint::dependencies(repository)?;
             suite::everything(repository)
         }
         Verb::Package { arch } => lambda_zip::all(repository, *arch).map(drop),
         Verb::E2e => suite::end_to_end(repository),
         Verb::Lint => {
-            quality::formatting(repository)?;
-            quality::clippy(repository)?;
-            quality::dependencies(repository)?;
-            quality::templates(repository)
+            lint::formatting(repository)?;
+            lint::clippy(repository)?;
+            lint::dependencies(repository)?;
+            lint::templates(repository)
         }
+        Verb::Quality => quality::table(repository),
         Verb::Venv => venv::ready(repository).map(drop),
     }
 }

@@ -13,7 +13,7 @@ use crate::emulator::Emulator;
 use crate::lambda_zip::{self, LambdaZip};
 use crate::process::{run, step, succeeds};
 use crate::repository::Repository;
-use crate::{Architecture, quality, venv};
+use crate::{Architecture, lint, venv};
 
 const SCORER: &str = "kinesis-scorer";
 
@@ -23,7 +23,7 @@ const SCORER: &str = "kinesis-scorer";
 /// The first step that fails.
 pub(crate) fn everything(repository: &Repository) -> Result<()> {
     let venv = venv::ready(repository)?;
-    quality::templates(repository)?;
+    lint::templates(repository)?;
     let emulator = Emulator::start(repository, &venv)?;
     let runner = Runner::found(repository);
     step("unit and property tests", || {

@@ -25,7 +25,7 @@ enum Place {
 /// The crate's place, or `None` for one that stands apart.
 fn place(package: &str) -> Option<Place> {
     Some(match package {
-        "anomaly-core" => Place::Core,
+        "anomaly-core" | "evaluation" => Place::Core,
         "telemetry" => Place::Wire,
         "platform" => Place::World,
         "kinesis-scorer"
@@ -34,7 +34,7 @@ fn place(package: &str) -> Option<Place> {
         | "replication-checker"
         | "edge-agent"
         | "model-server" => Place::Service,
-        "millrace" | "e2e" => Place::Top,
+        "millrace" | "e2e" | "simulation" => Place::Top,
         _ => return None,
     })
 }
@@ -127,6 +127,7 @@ fn arrows_that_point_up_or_sideways_are_named() {
         ("xtask", "telemetry"),
         ("millrace", "xtask"),
         ("e2e", "millrace"),
+        ("simulation", "millrace"),
         ("newcomer", "telemetry"),
     ] {
         assert!(objection(&arrow(from, to)).is_some(), "{from} -> {to} was let through");
@@ -145,6 +146,7 @@ fn arrows_that_point_down_are_let_through() {
         ("millrace", "simulator"),
         ("kinesis-scorer", "simulator"),
         ("e2e", "platform"),
+        ("simulation", "kinesis-scorer"),
     ] {
         assert_eq!(objection(&arrow(from, to)), None, "{from} -> {to}");
     }

@@ -2,7 +2,8 @@
 //!
 //! How surprising a run of equal values is depends on how often this metric repeats itself anyway: a counter of rounds
 //! does it all the time, a temperature with two decimals hardly ever. So the metric's own rate of repeats decides, and the
-//! longest run it had while all was well.
+//! longest run it had while all was well. Zero does not count: a machine that is switched off says it for hours, and a sensor
+//! that falls to zero while its machine runs is plain to see for all other detectors.
 
 use serde::{Deserialize, Serialize};
 
@@ -42,7 +43,7 @@ impl Stuck {
 
 impl Detector for Stuck {
     fn observe(&mut self, input: &Input<'_>) -> Evidence {
-        let repeats = self.seen > 0 && input.value.to_bits() == self.last.to_bits();
+        let repeats = self.seen > 0 && input.value != 0.0 && input.value.to_bits() == self.last.to_bits();
         self.seen = self.seen.saturating_add(1);
         if repeats {
             self.run += 1;
@@ -89,6 +90,12 @@ mod tests {
         assert!(found[..300].iter().all(|s| *s < 1.0));
         let first = found.iter().position(|s| *s >= 1.0).unwrap();
         assert!((305..=310).contains(&first), "{first}");
+    }
+
+    #[test]
+    fn a_machine_that_is_switched_off_is_not_stuck() {
+        let found = strengths((0..300).map(|i| f64::from(i * 37 % 101)).chain(std::iter::repeat_n(0.0, 300)));
+        assert!(found.iter().all(|s| *s < 1.0));
     }
 
     #[test]

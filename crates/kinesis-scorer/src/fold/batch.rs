@@ -191,6 +191,18 @@ impl Findings for Batch {
         }
     }
 
+    fn fell_silent(&mut self, of: &RawRecord<'_>, anomaly: Anomaly, device: &Device) {
+        let changed = Changed {
+            status: device.status(),
+            since: device.since().unwrap_or(of.arrived),
+            score: anomaly.score,
+            seq: of.seq,
+            arrived: of.arrived,
+        };
+        self.changed.insert((anomaly.tenant.clone(), anomaly.device.clone()), changed);
+        self.found.push(Found { anomaly, seq: of.seq, arrived: of.arrived });
+    }
+
     fn refused(&mut self, of: &RawRecord<'_>, sub: u32, poison: &Poison, data: &[u8]) {
         self.quarantined += 1;
         let record = QuarantineRecord {

@@ -40,14 +40,21 @@ impl Chart {
                 self.average[span] = self.average[span].clamp(faster - room, faster + room);
             }
             if self.limit[span] > 0.0 {
-                let limit = self.limit[span].max(HEADROOM * self.peak[span]);
-                let way = self.average[span].abs() / limit;
+                let way = self.average[span].abs() / self.limit[span].max(HEADROOM * self.peak[span]);
                 if way > reached {
                     (reached, sign) = (way, self.average[span].signum());
                 }
             }
         }
         (reached, sign)
+    }
+
+    /// How far each average may go; 0 before the first refresh.
+    pub(super) fn reach(&self) -> [f32; 4] {
+        std::array::from_fn(|span| match self.limit[span] {
+            limit if limit > 0.0 => limit.max(HEADROOM * self.peak[span]),
+            _ => 0.0,
+        })
     }
 
     /// Learns from a value while all is well.

@@ -1,0 +1,261 @@
+//! What the other metrics make one expect of a metric: from what they are now, what they were a moment and a while ago,
+//! and the time of the day.
+//!
+//! A housing is as warm as the load of the last half hour made it, and the hall adds a season that no other metric knows.
+//! So the inputs of the regression are the other metrics' values, two running averages of each, and the first harmonic of
+//! the day; a metric's own past is left out, because it would explain a fault by the fault. Ordinary least squares from
+//! running second moments, with a ridge (Hoerl and Kennard, Technometrics 1970), solved anew when the monitor refreshes.
+//!
+//! It speaks once it has seen ten rows for each input; before that, and for devices of very many metrics, the inverse
+//! covariance of the present alone does ([`super::covariance`]).
+
+use serde::{Deserialize, Serialize};
+
+/// Devices with more metrics are regressed on the present alone: the moments grow with the square.
+const METRICS_MAX: usize = 12;
+/// Each metric as it is, and its averages over so many rows.
+const LAGS: usize = 3;
+const SPANS: [f32; LAGS] = [1.0, 8.0, 40.0];
+/// Sine and cosine of the time of the day.
+const SEASON: usize = 2;
+/// A season is only known once it has come again.
+const SEASON_AFTER_MS: i64 = 2 * DAY_MS;
+const DAY_MS: i64 = 86_400_000;
+/// Rows for each input before it speaks.
+const ROWS_PER_INPUT: usize = 10;
+/// Share of an input's own variance that is added to it, and the least that is, so that the system has a solution.
+const RIDGE: f64 = 3e-3;
+const FLOOR: f64 = 1e-6;
+/// A pivot below this means that the inputs are not independent even so.
+const PIVOT_MIN: f64 = 1e-12;
+
+/// State of the regressions of all metrics of a device: 12 floats a metric and 4.5 for each pair, twice.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Regression {
+    size: usize,
+    /// Second moments of all inputs, lower triangle by rows.
+    moments: Vec<f32>,
+    /// Inputs of the present row: values, short averages, long averages, season.
+    inputs: Vec<f32>,
+    /// Weights of the inputs for each metric; 0 for its own.
+    weights: Vec<f32>,
+    /// Standard deviation of what the regression leaves, for each metric.
+    spreads: Vec<f32>,
+    learned: u32,
+    first_ms: Option<i64>,
+    is_ready: bool,
+}
+
+fn place(row: usize, column: usize) -> usize {
+    let (row, column) = if row >= column { (row, column) } else { (column, row) };
+    row * (row + 1) / 2 + column
+}
+
+impl Regression {
+    /// Makes room for `size` metrics. A metric that appears makes it begin anew: what it knew lacks an input.
+    pub(super) fn grow(&mut self, size: usize) {
+        if size == self.size {
+            return;
+        }
+        *self = Self { size, first_ms: self.first_ms, ..Self::default() };
+        if self.is_used() {
+            let inputs = self.inputs_len();
+            self.moments = vec![0.0; inputs * (inputs + 1) / 2];
+            self.inputs = vec![0.0; inputs];
+            self.weights = vec![0.0; size * inputs];
+            self.spreads = vec![1.0; size];
+        }
+    }
+
+    fn is_used(&self) -> bool {
+        (2..=METRICS_MAX).contains(&self.size)
+    }
+
+    fn inputs_len(&self) -> usize {
+        LAGS * self.size + SEASON
+    }
+
+    /// How many inputs the expectation of one metric has, `None` while it does not speak.
+    pub(super) fn inputs_of_one(&self) -> Option<usize> {
+        self.is_ready.then(|| LAGS * (self.size - 1) + SEASON)
+    }
+
+    /// Sets the inputs of a row measured at `at_ms`. `z` are standardised values.
+    pub(super) fn set(&mut self, z: &[f64], at_ms: i64) {
+        if !self.is_used() {
+            return;
+        }
+        let first = *self.first_ms.get_or_insert(at_ms);
+        for (lag, span) in SPANS.into_iter().enumerate() {
+            let averages = &mut self.inputs[lag * self.size..(lag + 1) * self.size];
+            for (average, value) in averages.iter_mut().zip(z) {
+                *average += 2.0 / (span + 1.0) * (*value as f32 - *average);
+            }
+        }
+        if at_ms - first > SEASON_AFTER_MS {
+            let turn = at_ms.rem_euclid(DAY_MS) as f64 / DAY_MS as f64 * std::f64::consts::TAU;
+            let (sine, cosine) = libm::sincos(turn);
+            let season = LAGS * self.size;
+            (self.inputs[season], self.inputs[season + 1]) = (sine as f32, cosine as f32);
+        }
+    }
+
+    /// What the other metrics make one expect of `metric`, and one standard deviation around it, both in standard deviations
+    /// of the metric; `None` while it does not speak.
+    pub(super) fn expected(&self, metric: usize) -> Option<(f64, f64)> {
+        if !self.is_ready {
+            return None;
+        }
+        let inputs = self.inputs_len();
+        let weights = &self.weights[metric * inputs..(metric + 1) * inputs];
+        let expected: f32 = weights.iter().zip(&self.inputs).map(|(weight, input)| weight * input).sum();
+        Some((f64::from(expected), f64::from(self.spreads[metric])))
+    }
+
+    /// Learns from the present row, of which every metric must be known.
+    pub(super) fn learn(&mut self, rate: f64) {
+        if !self.is_used() {
+            return;
+        }
+        self.learned = self.learned.saturating_add(1);
+        let rate = rate.max(1.0 / f64::from(self.learned)) as f32;
+        let mut rest = self.moments.as_mut_slice();
+        for (row, value) in self.inputs.iter().enumerate() {
+            let (moments, after) = rest.split_at_mut(row + 1);
+            rest = after;
+            for (moment, input) in moments.iter_mut().zip(&self.inputs) {
+                *moment += rate * (value * input - *moment);
+            }
+        }
+    }
+
+    /// Solves the regressions anew. Where the numbers do not allow it, a metric keeps the solution it has.
+    pub(super) fn refresh(&mut self) {
+        if !self.is_used() || (self.learned as usize) < ROWS_PER_INPUT * LAGS * self.size {
+            return;
+        }
+        for metric in 0..self.size {
+            self.solve(metric);
+        }
+    }
+
+    fn solve(&mut self, metric: usize) {
+        let (size, inputs) = (self.size, self.inputs_len());
+        let moment = |row, column| f64::from(self.moments[place(row, column)]);
+        let used: Vec<usize> = (0..inputs).filter(|i| *i >= LAGS * size || i % size != metric).collect();
+        let right: Vec<f64> = used.iter().map(|input| moment(*input, metric)).collect();
+        let entry = |row: usize, column: usize| {
+            let plain = moment(used[row], used[column]);
+            if row == column { plain * (1.0 + RIDGE) + FLOOR } else { plain }
+        };
+        let Some(solution) = cholesky_solve(used.len(), entry, &right) else { return };
+        let explained: f64 = solution.iter().zip(&right).map(|(weight, moment)| weight * moment).sum();
+        self.spreads[metric] = libm::sqrt((moment(metric, metric) - explained).max(FLOOR)) as f32;
+        let weights = &mut self.weights[metric * inputs..(metric + 1) * inputs];
+        weights.fill(0.0);
+        for (input, weight) in used.iter().zip(solution) {
+            weights[*input] = weight as f32;
+        }
+        self.is_ready = true;
+    }
+}
+
+/// Solves a symmetric system of `size` equations by Cholesky's method; `None` where it is not positive definite.
+fn cholesky_solve(size: usize, entry: impl Fn(usize, usize) -> f64, right: &[f64]) -> Option<Vec<f64>> {
+    let mut factor = vec![0.0; size * size];
+    for row in 0..size {
+        for column in 0..=row {
+            let known: f64 = (0..column).map(|k| factor[row * size + k] * factor[column * size + k]).sum();
+            let left = entry(row, column) - known;
+            factor[row * size + column] = if row != column {
+                left / factor[column * size + column]
+            } else if left > PIVOT_MIN {
+                libm::sqrt(left)
+            } else {
+                return None;
+            };
+        }
+    }
+    let mut solution = right.to_vec();
+    for row in 0..size {
+        let known: f64 = (0..row).map(|k| factor[row * size + k] * solution[k]).sum();
+        solution[row] = (solution[row] - known) / factor[row * size + row];
+    }
+    for row in (0..size).rev() {
+        let known: f64 = (row + 1..size).map(|k| factor[k * size + row] * solution[k]).sum();
+        solution[row] = (solution[row] - known) / factor[row * size + row];
+    }
+    Some(solution)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detector::joint::tests::noise;
+
+    const MINUTE_MS: i64 = 60_000;
+
+    /// Learns from rows a minute apart and refreshes at the end.
+    fn learned(rows: impl Iterator<Item = Vec<f64>>) -> Regression {
+        let mut regression = Regression::default();
+        for (row, z) in rows.enumerate() {
+            regression.grow(z.len());
+            regression.set(&z, row as i64 * MINUTE_MS);
+            regression.learn(1.0 / 4_000.0);
+        }
+        regression.refresh();
+        regression
+    }
+
+    #[test]
+    fn a_temperature_that_lags_behind_the_load_is_expected_to() {
+        let (mut values, mut load, mut heat) = (noise(1), 0.0, 0.0);
+        let mut rows = std::iter::repeat_with(move || {
+            load += 0.05 * (values.next().unwrap_or(0.0) - load);
+            heat += 0.1 * (4.0 * load - heat);
+            vec![4.0 * load, heat]
+        });
+        let mut regression = learned(rows.by_ref().take(20_000));
+        let mut left = 0.0;
+        for (row, z) in rows.take(500).enumerate() {
+            regression.set(&z, (20_000 + row as i64) * MINUTE_MS);
+            let (expected, _) = regression.expected(1).unwrap();
+            left += (z[1] - expected) * (z[1] - expected) / 500.0;
+        }
+        assert!(left < 0.02, "what is left of a variance of about 0.3: {left}");
+    }
+
+    #[test]
+    fn the_season_of_the_day_is_known_from_its_third_day_on() {
+        let day = |row: usize| libm::sin(row as f64 / 1_440.0 * std::f64::consts::TAU);
+        let rows = noise(2).enumerate().map(|(row, noise)| vec![noise, day(row)]);
+        let regression = learned(rows.take(1_440 * 8 + 360));
+        let (expected, spread) = regression.expected(1).unwrap();
+        assert!((expected - day(360)).abs() < 0.2 && spread < 0.5, "{expected} ± {spread}");
+    }
+
+    #[test]
+    fn a_metric_is_not_explained_by_its_own_past() {
+        let mut values = noise(3);
+        let mut own = 0.0;
+        let rows = std::iter::repeat_with(move || {
+            own += 0.01 * (values.next().unwrap_or(0.0) - own);
+            vec![values.next().unwrap_or(0.0), 10.0 * own]
+        });
+        let regression = learned(rows.take(20_000));
+        assert!(regression.expected(1).unwrap().0.abs() < 0.2);
+    }
+
+    #[test]
+    fn two_metrics_that_are_one_do_not_break_it() {
+        let regression = learned(noise(4).take(1_000).map(|value| vec![value, value]));
+        let (expected, spread) = regression.expected(0).unwrap();
+        assert!(expected.is_finite() && spread.is_finite() && spread > 0.0);
+    }
+
+    #[test]
+    fn it_says_nothing_before_it_has_ten_rows_for_each_input() {
+        assert!(learned(noise(5).take(59).map(|value| vec![value, -value])).expected(0).is_none());
+        assert!(learned(noise(5).take(60).map(|value| vec![value, -value])).expected(0).is_some());
+    }
+}
