@@ -14,7 +14,7 @@ const LONGEST: f64 = 2.0;
 const MEMORY: u32 = 1_000;
 const FORGET: f64 = 1.0 - 1.0 / 4_000.0;
 
-/// How often something reports: 20 bytes.
+/// How often something reports: at most 21 bytes.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Cadence {
     reports: u32,

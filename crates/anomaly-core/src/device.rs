@@ -96,7 +96,7 @@ impl Scored {
     }
 }
 
-/// The state of one device: about 0.65 KiB for each metric and 4 bytes for each pair of them; 5 KiB with one metric alone,
+/// The state of one device: about 0.5 KiB for each metric and 45 bytes for each pair of them; 5.7 KiB with one metric alone,
 /// which has a history of its own.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Device {
@@ -352,6 +352,7 @@ impl Device {
             // A value that holds still where it usually never is, or in a machine that is switched off, is not a stuck sensor.
             let is_elsewhere = reading.evidence.detector == DetectorId::Stuck
                 && !is_alone
+                && !series[reading.series].raised
                 && (joint.is_running_up || (share.kind == DetectorId::Level && share.strength >= 1.0));
             let Share { kind, expected, spread, .. } = share;
             if reading.evidence.strength >= 1.0 && !is_elsewhere {
@@ -463,10 +464,15 @@ impl Device {
         }
     }
 
-    /// Explains one row: why it is abnormal, or how far it is from the line.
+    /// Explains the newest row: why it is abnormal, metrics that are missing included, or how far it is from the line.
     #[must_use]
     pub fn explain(&self, readings: &[ReadingVerdict]) -> Explanation {
-        Explanation::of(self.contributions(readings).collect())
+        let now = self.series.iter().filter_map(Series::newest).max();
+        let silent = self.series.iter().filter(|series| series.is_silent).filter_map(|series| {
+            let silence = series.silence(now?, self.resumed)?;
+            Some(Contribution::of_silence(&silence, series))
+        });
+        Explanation::of(self.contributions(readings).chain(silent).collect())
     }
 
     fn contributions(&self, readings: &[ReadingVerdict]) -> impl Iterator<Item = Contribution> {

@@ -96,7 +96,6 @@ pub struct Series {
     pub(crate) is_silent: bool,
     /// Another series goes by the name under which the profile now knows this one.
     is_retired: bool,
-    last_value: f64,
     cadence: Cadence,
     limit: Limit,
     stuck: Stuck,
@@ -120,7 +119,6 @@ impl Series {
             quiet: 0,
             is_silent: false,
             is_retired: false,
-            last_value: 0.0,
             cadence: Cadence::default(),
             limit: Limit::default(),
             stuck: Stuck::default(),
@@ -146,6 +144,11 @@ impl Series {
     #[must_use]
     pub fn limits_stood_down(&self) -> bool {
         self.settings.limits_are_default && self.limit.has_stood_down()
+    }
+
+    /// Time of its newest scored reading.
+    pub(crate) fn newest(&self) -> Option<Timestamp> {
+        Timestamp::from_millis(self.newest).ok()
     }
 
     /// Usual time between its reports, milliseconds; 0 while unknown.
@@ -210,24 +213,28 @@ impl Series {
         if self.is_silent || self.is_retired || self.newest == 0 || !self.settings.runs(DetectorId::Silence) {
             return None;
         }
+        let silence = self.silence(now, resumed_ms).filter(|silence| silence.strength > 1.0)?;
+        self.is_silent = true;
+        Some(silence)
+    }
+
+    /// How long it has been silent, beside how long it may be; `None` while that is not known.
+    pub(crate) fn silence(&self, now: Timestamp, resumed_ms: i64) -> Option<Silence> {
         let from = self.newest.max(resumed_ms);
         let silent_ms = (now.millis() - from) as f64;
-        let limit_ms = self.cadence.limit_ms().filter(|limit| silent_ms > *limit)?;
-        self.is_silent = true;
         let missed = from.saturating_add(self.cadence.usual_ms() as i64);
         Some(Silence {
             since: Timestamp::from_millis(missed).unwrap_or(now).min(now),
-            last_value: self.last_value,
+            last_value: self.stuck.last(),
             silent_ms,
             usual_ms: self.cadence.usual_ms(),
-            strength: silent_ms / limit_ms,
+            strength: silent_ms / self.cadence.limit_ms()?,
         })
     }
 
     /// Asks the detectors that look at this metric alone. A crossed limit speaks first, because that is what people
     /// understand at once.
     pub(crate) fn look(&mut self, value: f64, at: Timestamp) -> Option<Evidence> {
-        self.last_value = value;
         let input = Input { value, at, settings: &self.settings };
         let found = [self.limit.observe(&input), self.stuck.observe(&input)];
         found.into_iter().find(|evidence| evidence.strength >= 1.0 && self.settings.runs(evidence.detector))

@@ -1,5 +1,6 @@
 //! What a plant's people would see: devices with their habits, and what is told about them.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 use std::collections::BTreeMap;
 
 use anomaly_core::profile::MetricRule;
@@ -151,6 +152,10 @@ fn a_metric_that_stops_is_missed_and_told_once_with_how_long_it_is_silent() {
     assert_eq!(watched.told_from(JUDGED), [(JUDGED + 6, DetectorId::Silence, "housing".to_owned())]);
     let summary = &watched.told.last().unwrap().1.explanation.summary;
     assert_eq!(summary, "housing has not reported for 7 min, it usually does every 60 s; the device still does");
+    // Why is it abnormal, when all that it reports is normal?
+    let (tenant, name) = (TenantName::new("acme").unwrap(), DeviceName::new("pump-1").unwrap());
+    let why = watched.engine.device(tenant, name).unwrap().explain(&watched.scored.readings);
+    assert!(why.summary.starts_with("housing has not reported for 2 h"), "{}", why.summary);
     let score = watched.send("pump-1", JUDGED + 120, &pump.row(JUDGED + 120));
     assert!(score < 1.0);
 }

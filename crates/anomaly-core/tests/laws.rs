@@ -271,7 +271,7 @@ fn values_at_the_end_of_what_a_number_holds_leave_everything_finite() {
     }
 }
 
-/// Bytes of the state of one device after 400 rows, each metric's name included.
+/// Bytes of the state of one device after 4,000 rows, each metric's name included.
 fn state_bytes(metrics: usize) -> usize {
     let mut engine = Engine::default();
     for row in 0..4_000 {
@@ -283,5 +283,5 @@ fn state_bytes(metrics: usize) -> usize {
 #[test]
 fn state_is_as_small_as_the_documents_say() {
     let (one, eight) = (state_bytes(1), state_bytes(8));
-    assert!(one <= 6 * 1024 && eight <= 9 * 1024, "one metric {one} bytes, eight metrics {eight} bytes");
+    assert!(one <= 6 * 1024 && eight <= 8 * 1024 + 512, "one metric {one} bytes, eight metrics {eight} bytes");
 }

@@ -7,7 +7,7 @@ use std::io::{self, Write as _};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use anomaly_core::{DeviceStatus, Explanation, Timestamp};
+use anomaly_core::{Contribution, DeviceStatus, Explanation, Timestamp};
 use anyhow::bail;
 
 use crate::anomalies::{self, Store};
@@ -58,8 +58,8 @@ struct Explained {
     at: Timestamp,
     status: DeviceStatus,
     score: f64,
-    #[serde(flatten)]
-    explanation: Explanation,
+    summary: String,
+    contributions: Vec<Contribution>,
 }
 
 /// Explains.
@@ -75,7 +75,8 @@ pub(crate) fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
                 at: anomaly.onset,
                 status: DeviceStatus::Abnormal,
                 score: anomaly.score,
-                explanation: anomaly.explanation,
+                summary: anomaly.explanation.summary,
+                contributions: anomaly.explanation.contributions,
             };
             print(&explained, ui)
         }
@@ -109,13 +110,9 @@ fn row(input: &Input<'_>, at: Timestamp, ui: &Ui) -> anyhow::Result<Explained> {
             return Err(Usage(format!("`{shown}` has several devices: name one with --device")).into());
         }
         // Which row is the last one shows only when it has passed, so each is explained on the way.
-        found = Some(Explained {
-            device: name.to_owned(),
-            at: time,
-            status: scored.status,
-            score: scored.score,
-            explanation: device.explain(&scored.readings),
-        });
+        let Explanation { summary, contributions, .. } = device.explain(&scored.readings);
+        let (device, status, score) = (name.to_owned(), scored.status, scored.score);
+        found = Some(Explained { device, at: time, status, score, summary, contributions });
         Ok(ControlFlow::Continue(()))
     })?;
     match found {
@@ -133,10 +130,10 @@ fn print(explained: &Explained, ui: &Ui) -> anyhow::Result<()> {
         return ui.document(explained);
     }
     if format == Format::Table {
-        let Explained { device, at, status, score, explanation } = explained;
+        let Explained { device, at, status, score, summary, .. } = explained;
         let mut out = io::stdout().lock();
         writeln!(out, "{device} at {at} is {}: score {}, the alarm line is 1", status.as_str(), rounded(*score))?;
-        writeln!(out, "{}", explanation.summary)?;
+        writeln!(out, "{summary}")?;
     }
     let mut rows = ui.rows(vec![
         "metric",
@@ -151,7 +148,7 @@ fn print(explained: &Explained, ui: &Ui) -> anyhow::Result<()> {
         "outcome",
         "sentence",
     ])?;
-    for contribution in &explained.explanation.contributions {
+    for contribution in &explained.contributions {
         rows.push(&[
             Cell::text(&contribution.metric),
             contribution.unit.as_deref().map_or(Cell::Nothing, Cell::text),

@@ -143,6 +143,8 @@ struct Row {
     present: Vec<bool>,
     /// Present, or held from a row before.
     known: Vec<bool>,
+    /// How fast the covariances of each metric follow.
+    rates: Vec<f64>,
     shares: Vec<Share>,
 }
 
@@ -371,13 +373,14 @@ impl Monitor {
     }
 
     fn learn(&mut self, rate: f32) {
-        let Row { z, present, known, .. } = &self.row;
+        let Row { z, present, known, rates, .. } = &mut self.row;
+        rates.clear();
+        rates.extend(self.metrics.iter().map(|metric| metric::covariance_rate(metric.seen()) * f64::from(rate)));
         for row in (0..z.len()).filter(|row| known[*row]) {
             for column in (0..=row).filter(|column| known[*column]) {
                 if present[row] || present[column] {
-                    let history = self.metrics[row].seen().min(self.metrics[column].seen());
-                    let rate = metric::covariance_rate(history) * f64::from(rate);
-                    self.covariance.learn(row, column, z[row] * z[column], rate);
+                    // The one of the two that is known for less long decides.
+                    self.covariance.learn(row, column, z[row] * z[column], rates[row].max(rates[column]));
                 }
             }
         }

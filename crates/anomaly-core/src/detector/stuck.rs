@@ -30,6 +30,11 @@ pub struct Stuck {
 }
 
 impl Stuck {
+    /// The last value; 0 before the first.
+    pub(crate) fn last(&self) -> f64 {
+        self.last
+    }
+
     fn strength(&self) -> f64 {
         if self.run < RUN_MIN {
             return 0.0;

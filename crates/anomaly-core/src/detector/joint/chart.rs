@@ -31,7 +31,8 @@ pub(super) struct Chart {
 impl Chart {
     /// Takes the next value. Returns how far the furthest average is along the way to its limit, and the sign of it.
     pub(super) fn push(&mut self, value: f32, spans: std::ops::Range<usize>) -> (f32, f32) {
-        let (mut reached, mut sign, fastest) = (0.0, 1.0, spans.start);
+        // The furthest so far as a fraction: comparing fractions needs no division, of which there would be one an average.
+        let (mut far, mut allowed, mut sign, fastest) = (0.0, 1.0, 1.0, spans.start);
         for span in spans {
             self.average[span] += GAIN[span] * (value - self.average[span]);
             if span > fastest && self.deviation[span - 1] > 0.0 {
@@ -40,13 +41,13 @@ impl Chart {
                 self.average[span] = self.average[span].clamp(faster - room, faster + room);
             }
             if self.limit[span] > 0.0 {
-                let way = self.average[span].abs() / self.limit[span].max(HEADROOM * self.peak[span]);
-                if way > reached {
-                    (reached, sign) = (way, self.average[span].signum());
+                let (size, limit) = (self.average[span].abs(), self.limit[span].max(HEADROOM * self.peak[span]));
+                if size * allowed > far * limit {
+                    (far, allowed, sign) = (size, limit, self.average[span].signum());
                 }
             }
         }
-        (reached, sign)
+        (far / allowed, sign)
     }
 
     /// How far each average may go; 0 before the first refresh.

@@ -15,11 +15,25 @@ pub(super) struct Histogram {
     /// Index of the lowest bin, in bins from magnitude 1; `None` before the first entry.
     lowest: Option<i32>,
     counts: Vec<f32>,
+    /// Sums of the counts above each bin, as long as they hold.
+    #[serde(skip)]
+    above: Vec<f64>,
+}
+
+/// The place of a magnitude: looked up once for all histograms.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Place(Option<f64>);
+
+impl Place {
+    /// Where a magnitude belongs.
+    pub(super) fn of(magnitude: f64) -> Self {
+        Self(place(magnitude))
+    }
 }
 
 impl Default for Histogram {
     fn default() -> Self {
-        Self { lowest: None, counts: vec![0.0; BINS] }
+        Self { lowest: None, counts: vec![0.0; BINS], above: Vec::new() }
     }
 }
 
@@ -45,6 +59,7 @@ impl Histogram {
             }
         };
         self.counts[bin] += 1.0;
+        self.above.clear();
     }
 
     fn move_up(&mut self, bins: usize) {
@@ -58,6 +73,7 @@ impl Histogram {
     /// Halves every count.
     pub(super) fn halve(&mut self) {
         self.counts.iter_mut().for_each(|count| *count *= 0.5);
+        self.above.clear();
     }
 
     /// Whether a total has grown so far that counts are to be halved.
@@ -66,20 +82,25 @@ impl Histogram {
     }
 
     /// How many entries are at least so large; within a bin they count as evenly spread.
-    pub(super) fn at_least(&self, magnitude: f64) -> f64 {
-        let (Some(place), Some(lowest)) = (place(magnitude), self.lowest) else {
-            return self.counts.iter().map(|count| f64::from(*count)).sum();
+    pub(super) fn at_least(&mut self, place: Place) -> f64 {
+        if self.above.is_empty() {
+            self.above.resize(BINS, 0.0);
+            for bin in (1..BINS).rev() {
+                self.above[bin - 1] = self.above[bin] + f64::from(self.counts[bin]);
+            }
+        }
+        let within = match (place.0, self.lowest) {
+            (Some(place), Some(lowest)) => place - f64::from(lowest),
+            _ => -1.0,
         };
-        let within = place - f64::from(lowest);
         if within < 0.0 {
-            return self.counts.iter().map(|count| f64::from(*count)).sum();
+            return self.above[0] + f64::from(self.counts[0]);
         }
         let bin = within as usize;
         if bin >= BINS {
             return 0.0;
         }
-        let above: f64 = self.counts[bin + 1..].iter().map(|count| f64::from(*count)).sum();
-        above + f64::from(self.counts[bin]) * (1.0 - (within - bin as f64))
+        self.above[bin] + f64::from(self.counts[bin]) * (1.0 - (within - bin as f64))
     }
 }
 
@@ -91,9 +112,9 @@ mod tests {
     fn larger_values_are_rarer_and_the_largest_so_far_is_rarest() {
         let mut histogram = Histogram::default();
         (1..=1_000).for_each(|value| histogram.add(f64::from(value)));
-        assert!((histogram.at_least(500.0) / 500.0 - 1.0).abs() < 0.1);
-        assert!(histogram.at_least(1_500.0) <= 1e-9);
-        assert!((histogram.at_least(0.0) - 1_000.0).abs() < 1e-9);
+        assert!((histogram.at_least(Place::of(500.0)) / 500.0 - 1.0).abs() < 0.1);
+        assert!(histogram.at_least(Place::of(1_500.0)) <= 1e-9);
+        assert!((histogram.at_least(Place::of(0.0)) - 1_000.0).abs() < 1e-9);
     }
 
     #[test]
@@ -102,6 +123,6 @@ mod tests {
         for magnitude in [1e-300, 0.0, 1e300, 1.0, f64::MAX] {
             histogram.add(magnitude);
         }
-        assert!((histogram.at_least(0.0) - 5.0).abs() < 1e-9);
+        assert!((histogram.at_least(Place::of(0.0)) - 5.0).abs() < 1e-9);
     }
 }

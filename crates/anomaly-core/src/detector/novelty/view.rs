@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::histogram::Histogram;
+use super::histogram::{Histogram, Place};
 
 /// Readings of one block: only its largest counts.
 const BLOCK: u8 = 8;
@@ -16,6 +16,9 @@ const FOLLOW: f64 = 0.2;
 const SLOW: f64 = 1.0 / 300.0;
 /// Courses that are remembered.
 const PROTOTYPES: usize = 32;
+/// How much of a count is left after a reading, and how small the unit may become before the counts are made anew.
+const FADE: f32 = 0.9995;
+const SCALE_MIN: f32 = 0.01;
 /// A course so many times further than usual is a new one; so many times further replaces the weakest.
 const NEW: f64 = 2.0;
 const REPLACES: f64 = 8.0;
@@ -23,6 +26,7 @@ const REPLACES: f64 = 8.0;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Prototype {
     course: [f32; 4],
+    /// How often it was seen, in units of the view's scale.
     count: f32,
 }
 
@@ -39,6 +43,8 @@ pub(super) struct View {
     slow: f64,
     course: [f64; 4],
     prototypes: Vec<Prototype>,
+    /// What a count of 1 stands for: fades with every reading, instead of all the counts.
+    scale: f32,
     distance: f64,
     above: Histogram,
     below: Histogram,
@@ -61,6 +67,7 @@ impl View {
             slow: 0.0,
             course: [0.0; 4],
             prototypes: Vec::new(),
+            scale: 1.0,
             distance: 0.0,
             above: Histogram::default(),
             below: Histogram::default(),
@@ -117,17 +124,18 @@ impl View {
             let rate = (1.0 / (f64::from(self.seen) + 1.0)).max(1.0 / f64::from(span));
             *average += rate * (value - *average);
         }
-        let from = |prototype: &Prototype| -> f64 {
-            prototype.course.iter().zip(self.course).map(|(a, b)| (f64::from(*a) - b).abs()).sum()
-        };
-        let nearest = self
-            .prototypes
-            .iter()
-            .enumerate()
-            .map(|(index, prototype)| (index, from(prototype)))
-            .min_by(|a, b| a.1.total_cmp(&b.1));
-        let distance = nearest.map_or(0.0, |(_, distance)| distance);
-        let fresh = Prototype { course: self.course.map(|average| average as f32), count: 1.0 };
+        let course = self.course.map(|average| average as f32);
+        let (mut nearest, mut least) = (None, f32::INFINITY);
+        for (index, prototype) in self.prototypes.iter().enumerate() {
+            let [a, b, c, d] = prototype.course;
+            let distance =
+                (a - course[0]).abs() + (b - course[1]).abs() + (c - course[2]).abs() + (d - course[3]).abs();
+            if distance < least {
+                (nearest, least) = (Some(index), distance);
+            }
+        }
+        let distance = if nearest.is_some() { f64::from(least) } else { 0.0 };
+        let fresh = Prototype { course, count: 1.0 / self.scale };
         let is_new = nearest.is_none() || self.seen < 20 || distance > NEW * self.distance;
         if is_new && self.prototypes.len() < PROTOTYPES {
             self.prototypes.push(fresh);
@@ -136,27 +144,37 @@ impl View {
             if let Some(weakest) = weakest {
                 *weakest = fresh;
             }
-        } else if let Some((index, _)) = nearest {
+        } else if let Some(index) = nearest {
             let prototype = &mut self.prototypes[index];
-            prototype.count += 1.0;
-            let rate = (1.0 / f64::from(prototype.count)).max(0.05);
-            for (mine, average) in prototype.course.iter_mut().zip(self.course) {
-                *mine += (rate * (average - f64::from(*mine))) as f32;
+            prototype.count += 1.0 / self.scale;
+            let rate = (1.0 / (prototype.count * self.scale)).max(0.05);
+            for (mine, average) in prototype.course.iter_mut().zip(course) {
+                *mine += rate * (average - *mine);
             }
         }
-        self.prototypes.iter_mut().for_each(|prototype| prototype.count *= 0.9995);
+        self.fade();
         self.distance += self.rate(0.005) * (distance - self.distance);
         distance
     }
 
-    fn rank(&self, residual: f64, distance: f64) -> f64 {
-        let size = residual.abs();
+    /// All courses were seen a little longer ago.
+    fn fade(&mut self) {
+        self.scale *= FADE;
+        if self.scale < SCALE_MIN {
+            self.prototypes.iter_mut().for_each(|prototype| prototype.count *= self.scale);
+            self.scale = 1.0;
+        }
+    }
+
+    fn rank(&mut self, residual: f64, distance: f64) -> f64 {
+        let size = Place::of(residual.abs());
         let total = f64::from(self.blocks) + 1.0;
         let (above, below) = (self.above.at_least(size), self.below.at_least(size));
         let own = if residual >= 0.0 { above } else { below };
-        let residuals = -0.5 * libm::log10((2.0 * (own + HALF / 2.0) / total).min(1.0))
-            - 0.5 * libm::log10(((above + below + HALF) / total).min(1.0));
-        let courses = -libm::log10(((self.distances.at_least(distance) + HALF) / total).min(1.0));
+        let one_sided = (2.0 * (own + HALF / 2.0) / total).min(1.0);
+        let two_sided = ((above + below + HALF) / total).min(1.0);
+        let residuals = -0.5 * libm::log10(one_sided * two_sided);
+        let courses = -libm::log10(((self.distances.at_least(Place::of(distance)) + HALF) / total).min(1.0));
         (residuals + COURSE_WEIGHT * courses) / (1.0 + COURSE_WEIGHT)
     }
 
