@@ -1,32 +1,34 @@
 //! Which objects of the lake are committed, told from their names and the checkpoint alone.
 //!
 //! A process whose memory of a shard is out of date scores a batch, writes its objects, and only then finds that it may
-//! not commit them. Its bronze is right, but its silver was scored with a state that lacks what others committed in
-//! between, and both stay in the lake as orphans. Names tell them apart: an object carries the version that it was written
-//! to commit, and a version has one predecessor, so two objects of one version have the same beginning and differ in their
-//! end. Walking back from the checkpoint, the object that ends where the next one begins, with the greatest version below,
-//! is the committed one. Commits that only write a snapshot raise the version and leave no object; they are stepped over.
-//!
-//! Where one batch was tried twice with different profiles, both objects have the same name but for a suffix from the
-//! content; the one with the suffix is the later try and is taken.
+//! not commit them. They stay in the lake as orphans: scored with a state that lacks what others committed in between, or
+//! with profiles that were replaced, or with records left out that others had committed. An orphan can have the ends and
+//! the version of the committed batch, and can be written before or after it. So every batch has an identity, derived from
+//! its content and from the batch before it; names carry both, the checkpoint carries that of the last one, and walking
+//! back from there finds the committed objects and no other.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use platform::model::{Checkpoint, Key, ShardId};
 use telemetry::sequence::SequenceNumber;
 
+use crate::layout::BEGINNING;
+
 /// What the name of a batch's object says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Span {
-    last: SequenceNumber,
-    version: u64,
-    /// Zero at the beginning of a shard.
+struct Name<'k> {
+    layer: &'k str,
     previous: SequenceNumber,
+    last: SequenceNumber,
+    /// Identity of the batch before.
+    before: &'k str,
+    /// Identity of the batch.
+    id: &'k str,
+    /// Whether the name was taken by other bytes when the object was stored.
+    suffix: bool,
 }
 
-/// Reads `{layer}/…/{region}/{stream}/{shard}/{previous}-{last}.v{version}[-suffix].{extension}`; the layer, the span, and
-/// whether there is a suffix.
-fn read<'k>(key: &'k Key, shard: &str) -> Option<(&'k str, Span, bool)> {
+/// Reads `{layer}/…/{region}/{stream}/{shard}/{previous}-{last}.v{version}-{before}-{id}[-suffix].{extension}`.
+fn read<'k>(key: &'k Key, shard: &str) -> Option<Name<'k>> {
     let (folder, file) = key.as_str().rsplit_once('/')?;
     let (layer, _) = folder.split_once('/')?;
     if !folder.strip_suffix(shard)?.ends_with('/') {
@@ -35,13 +37,20 @@ fn read<'k>(key: &'k Key, shard: &str) -> Option<(&'k str, Span, bool)> {
     let (previous, rest) = file.split_once('-')?;
     let (last, rest) = rest.split_once(".v")?;
     let (name, _) = rest.split_once('.')?;
-    let (version, suffix) = name.split_once('-').map_or((name, false), |(version, _)| (version, true));
-    let span = Span { last: last.parse().ok()?, version: version.parse().ok()?, previous: previous.parse().ok()? };
-    Some((layer, span, suffix))
+    let mut parts = name.split('-').skip(1);
+    let (before, id, suffix) = (parts.next()?, parts.next()?, parts.next().is_some());
+    Some(Name { layer, previous: previous.parse().ok()?, last: last.parse().ok()?, before, id, suffix })
+}
+
+/// The objects of one batch.
+struct Batch<'k> {
+    name: Name<'k>,
+    /// By layer; one with a suffix stands beside bytes that somebody else put under the name.
+    objects: BTreeMap<&'k str, (bool, &'k Key)>,
 }
 
 /// The committed objects of a shard among `keys` (of any layers and shards), and whether the chain reaches back to the
-/// shard's beginning; it does not where older bronze is not among the keys.
+/// shard's beginning; it does not where older objects are not among the keys.
 #[must_use]
 pub fn committed<'k>(
     keys: impl IntoIterator<Item = &'k Key>,
@@ -49,32 +58,28 @@ pub fn committed<'k>(
     checkpoint: &Checkpoint,
 ) -> (BTreeSet<&'k Key>, bool) {
     let shard = shard.to_string();
-    let mut objects: BTreeMap<(Span, &str), (bool, &Key)> = BTreeMap::new();
-    let mut bronze = BTreeSet::new();
+    let mut batches: BTreeMap<&str, Batch<'k>> = BTreeMap::new();
     for key in keys {
-        let Some((layer, span, suffix)) = read(key, &shard) else { continue };
-        if layer == "bronze" {
-            bronze.insert(span);
-        }
-        let object = objects.entry((span, layer)).or_insert((suffix, key));
+        let Some(name) = read(key, &shard) else { continue };
+        let (layer, suffix) = (name.layer, name.suffix);
+        let batch = batches.entry(name.id).or_insert_with(|| Batch { name, objects: BTreeMap::new() });
+        let object = batch.objects.entry(layer).or_insert((suffix, key));
         if suffix {
             *object = (suffix, key);
         }
     }
-    let mut spans = BTreeSet::new();
-    let (mut last, mut version) = (checkpoint.last_seq, checkpoint.version);
+    let mut found = BTreeSet::new();
+    let (mut id, mut last) = (checkpoint.batch.as_str(), checkpoint.last_seq);
     let whole = loop {
-        let from = Span { last, version: 0, previous: SequenceNumber::ZERO };
-        let earlier = bronze.range(from..).take_while(|span| span.last == last && span.version <= version);
-        let Some(span) = earlier.last() else { break false };
-        spans.insert(*span);
-        if span.previous == SequenceNumber::ZERO {
+        // Each batch is taken once, so that names made by hand cannot lead in a circle.
+        let Some(batch) = batches.remove(id).filter(|batch| batch.name.last == last) else { break false };
+        found.extend(batch.objects.values().map(|(_, key)| *key));
+        if batch.name.before == BEGINNING {
             break true;
         }
-        (last, version) = (span.previous, span.version.saturating_sub(1));
+        (id, last) = (batch.name.before, batch.name.previous);
     };
-    let named = objects.into_iter().filter(|((span, _), _)| spans.contains(span)).map(|(_, (_, key))| key);
-    (named.collect(), whole)
+    (found, whole)
 }
 
 #[cfg(test)]
@@ -82,41 +87,45 @@ mod tests {
     use super::*;
     use anomaly_core::Timestamp;
 
-    fn check(objects: &[(u32, u32, u64)], tip: (u32, u64), expected: &[(u32, u32, u64)]) {
+    /// Objects as `previous-last before>id`; the checkpoint as `last id`; the objects that are committed, by id.
+    fn check(objects: &[&str], tip: (u32, &str), expected: &[&str], expected_whole: bool) {
         let shard = ShardId { region: "r".into(), stream: "s".into(), shard: "shardId-0".into() };
-        let number = |n: u32| if n == 0 { "0".to_owned() } else { format!("{n:056}") };
-        let name = |(previous, last, version): (u32, u32, u64)| {
-            let (previous, last) = (number(previous), number(last));
-            Key::new(format!("bronze/dt=2026-01-01/hour=00/{shard}/{previous}-{last}.v{version}.ndjson.zst")).unwrap()
+        let name = |text: &&str| {
+            let (span, ids) = text.split_once(' ').unwrap();
+            let (previous, last) = span.split_once('-').unwrap();
+            let (before, id) = ids.split_once('>').unwrap();
+            Key::new(format!("bronze/dt=2026-01-01/hour=00/{shard}/{previous}-{last}.v1-{before}-{id}.ndjson.zst"))
+                .unwrap()
         };
         let checkpoint = Checkpoint {
-            version: tip.1,
-            last_seq: number(tip.0).parse().unwrap(),
+            version: 9,
+            last_seq: tip.0.to_string().parse().unwrap(),
             stream_time: Timestamp::MIN,
+            batch: tip.1.to_owned(),
             snapshot: None,
             segments: Vec::new(),
         };
-        let keys: Vec<Key> = objects.iter().copied().map(name).collect();
-        let expected: Vec<Key> = expected.iter().copied().map(name).collect();
+        let keys: Vec<Key> = objects.iter().map(name).collect();
         let (found, whole) = committed(&keys, &shard, &checkpoint);
-        assert!(whole);
-        assert_eq!(found, expected.iter().collect());
+        let ids: Vec<&str> =
+            keys.iter().filter(|key| found.contains(key)).map(|key| read(key, "shardId-0").unwrap().id).collect();
+        assert_eq!((ids, whole), (expected.to_vec(), expected_whole));
     }
 
     #[test]
-    fn the_orphan_of_a_process_that_was_out_of_date_is_left_out() {
-        let chain = [(0, 10, 1), (10, 20, 2), (20, 30, 3)];
-        check(&[chain[0], chain[1], chain[2], (10, 30, 2), (10, 25, 2), (0, 20, 1)], (30, 3), &chain);
-    }
-
-    #[test]
-    fn commits_that_leave_no_object_are_stepped_over() {
-        let chain = [(0, 10, 1), (10, 20, 3)];
-        check(&[chain[0], chain[1], (0, 20, 1)], (20, 4), &chain);
+    fn orphans_are_left_out_whatever_their_ends() {
+        // `x` was scored otherwise, `y` lacks records, `z` began too early.
+        let objects = ["0-10 0>a", "10-20 a>b", "20-30 b>c", "10-20 a>x", "10-20 a>y", "0-20 0>z"];
+        check(&objects, (30, "c"), &["a", "b", "c"], true);
     }
 
     #[test]
     fn what_was_written_and_not_yet_committed_is_left_out() {
-        check(&[(0, 10, 1), (10, 20, 2)], (10, 1), &[(0, 10, 1)]);
+        check(&["0-10 0>a", "10-20 a>b"], (10, "a"), &["a"], true);
+    }
+
+    #[test]
+    fn a_gap_is_told() {
+        check(&["0-10 0>a", "20-30 b>c"], (30, "c"), &["c"], false);
     }
 }

@@ -3,29 +3,29 @@
 //! A fault of the network or a store never skips a record: the batch, or what is left of it, is reported as failed from the
 //! first record that is not committed, and comes again. Poison is not a fault; it costs only itself.
 
+mod memory;
+
 use std::collections::VecDeque;
 use std::error::Error;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anomaly_core::{ProfileSet, Timestamp};
 use platform::metrics::{BatchMetrics, EmitMetrics};
-use platform::model::{Checkpoint, CheckpointChange, Segment, ShardId, SnapshotRef};
+use platform::model::{Checkpoint, CheckpointChange, ContentHash, Segment, ShardId, SnapshotRef};
 use platform::ports::{ScorerWorld, StoreError, StoreErrorKind};
 use telemetry::kinesis::{BatchResponse, EventError, KinesisEvent, KinesisRecord};
 use telemetry::sequence::SequenceNumber;
 
 use crate::Config;
 use crate::commit::{self, Committed};
-use crate::fold::{Batch, Fold, RawRecord, Tenancy};
-use crate::layout::{self, Layer};
+use crate::fold::{Batch, Fold, Objects, RawRecord, Tenancy};
+use crate::layout::{self, BatchPlace, Layer};
 use crate::profiles::Profiles;
 use crate::restore::{Warm, restore};
 
 /// How often a batch starts over because somebody else had committed.
 const ATTEMPTS_MAX: u32 = 4;
-/// Shards whose state one process keeps warm; the one unused longest goes first.
-const WARM_SHARDS_MAX: usize = 16;
 /// The deadline is looked at once in so many records.
 const DEADLINE_STRIDE: usize = 64;
 /// With less time than this nothing is begun.
@@ -113,6 +113,9 @@ impl<W: ScorerWorld, M: EmitMetrics + Sync> Scorer<W, M> {
                 Err(Failed::Store(error)) => {
                     let error: &dyn Error = &error;
                     tracing::error!(%shard, request_id = invocation.request_id, error, "batch not committed, it will come again");
+                    if tooth!("success-on-fault") {
+                        return Ok(BatchResponse::success());
+                    }
                     break;
                 }
             }
@@ -137,8 +140,23 @@ impl<W: ScorerWorld, M: EmitMetrics + Sync> Scorer<W, M> {
             warm
         };
         let last = warm.checkpoint.as_ref().map(|checkpoint| checkpoint.last_seq);
-        let mut fresh: Vec<&KinesisRecord<'_>> =
-            records.iter().filter(|record| last.is_none_or(|last| record.sequence > last)).collect();
+        let is_fresh = |record: &&KinesisRecord<'_>| {
+            if tooth!("nothing-is-old") {
+                return true;
+            }
+            if tooth!("last-comes-twice") {
+                return last.is_none_or(|last| record.sequence >= last);
+            }
+            if tooth!("numbers-as-floats") {
+                let float = |seq: SequenceNumber| seq.as_str().parse::<f64>().unwrap_or(0.0);
+                return last.is_none_or(|last| float(record.sequence) > float(last));
+            }
+            last.is_none_or(|last| record.sequence > last)
+        };
+        let mut fresh: Vec<&KinesisRecord<'_>> = records.iter().filter(is_fresh).collect();
+        if tooth!("first-is-skipped") && last.is_some() && fresh.len() > 1 {
+            fresh.remove(0);
+        }
         // Delivered in order and once each, as a rule; the fold must not depend on it.
         fresh.sort_by_key(|record| record.sequence);
         fresh.dedup_by_key(|record| record.sequence);
@@ -155,12 +173,28 @@ impl<W: ScorerWorld, M: EmitMetrics + Sync> Scorer<W, M> {
         );
         let (profiles, fingerprint) = self.profiles_in_force(&warm, invocation.now, snapshot_near, progress).await?;
 
+        let unscored = tooth!("snapshot-before-batch").then(|| warm.state.clone());
         let (mut batch, open) = self.score(&mut warm, &fresh, &profiles, invocation);
+        let open = if tooth!("rest-is-forgotten") { None } else { open };
+        if tooth!("metrics-before-commit") {
+            self.report(&batch, invocation, progress).await;
+        }
         let Some(last_seq) = batch.last_seq else {
             self.keep(shard, warm);
             return Ok(open);
         };
-        let next = self.store(shard, &warm, &mut batch, last_seq, &fingerprint, progress).await?;
+        let scored = unscored.map(|unscored| std::mem::replace(&mut warm.state, unscored));
+        let next = self.store(shard, &warm, &mut batch, last_seq, &fingerprint, progress).await;
+        if let Some(scored) = scored {
+            warm.state = scored;
+        }
+        let next = match next {
+            Err(error) if tooth!("memory-after-fault") => {
+                self.keep(shard, warm);
+                return Err(error.into());
+            }
+            next => next?,
+        };
 
         let expected = warm.checkpoint.as_ref().map(|checkpoint| checkpoint.version);
         let change = CheckpointChange { shard, next: &next, expected };
@@ -169,6 +203,9 @@ impl<W: ScorerWorld, M: EmitMetrics + Sync> Scorer<W, M> {
         let (committed, calls) = commit::commit(&self.world, change, &anomalies, &states).await?;
         progress.metrics.calls += calls;
         if committed == Committed::Moved {
+            if tooth!("memory-after-move") {
+                self.keep(shard, warm);
+            }
             return Err(Failed::Moved);
         }
         warm.checkpoint = Some(next);
@@ -220,14 +257,20 @@ impl<W: ScorerWorld, M: EmitMetrics + Sync> Scorer<W, M> {
         progress: &mut Progress,
     ) -> Result<Checkpoint, StoreError> {
         let before = warm.checkpoint.as_ref();
-        let version = before.map_or(1, |checkpoint| checkpoint.version + 1);
-        let stream_time = before.map_or(batch.newest, |checkpoint| checkpoint.stream_time.max(batch.newest));
-        let objects = batch.finish().map_err(unencodable)?;
-        let span = (before.map(|checkpoint| checkpoint.last_seq), last_seq);
-        let layer = |layer: Layer, bytes: Option<Vec<u8>>| async move {
-            let Some(bytes) = bytes else { return Ok((None, 0)) };
-            let name = |suffix: &str| layout::batch_key(layer, shard, span, (version, stream_time), suffix);
-            let (object, calls) = commit::put(&self.world, &bytes, name).await?;
+        let version = before.map_or(1, |checkpoint| checkpoint.version + u64::from(!tooth!("version-stays")));
+        let stream_time = before
+            .filter(|_| !tooth!("stream-time-goes-back"))
+            .map_or(batch.newest, |checkpoint| checkpoint.stream_time.max(batch.newest));
+        let Objects { bronze, silver, quarantine } = batch.finish().map_err(unencodable)?;
+        let hashed = |bytes: Option<Vec<u8>>| bytes.map(|bytes| (ContentHash::of(&bytes), bytes));
+        let (bronze, silver, quarantine) = (hashed(Some(bronze)), hashed(silver), hashed(quarantine));
+        let contents = [&bronze, &silver, &quarantine].map(|object| object.as_ref().map(|(sha256, _)| sha256));
+        let id = layout::batch_id(before, version, contents);
+        let place = &BatchPlace { shard, before, last: last_seq, version, stream_time, id };
+        let layer = |layer: Layer, object: Option<(ContentHash, Vec<u8>)>| async move {
+            let Some((sha256, bytes)) = object else { return Ok((None, 0)) };
+            let name = |suffix: &str| place.key(layer, suffix);
+            let (object, calls) = commit::put(&self.world, &bytes, sha256, name).await?;
             Ok::<_, StoreError>((Some(object), calls))
         };
         let due = commit::snapshot_is_due(before, batch.readings, stream_time.millis(), self.config.snapshot_seconds);
@@ -237,26 +280,31 @@ impl<W: ScorerWorld, M: EmitMetrics + Sync> Scorer<W, M> {
             }
             let bytes = warm.state.to_snapshot(last_seq, stream_time, fingerprint).map_err(unencodable)?;
             let name = |suffix: &str| layout::snapshot_key(shard, last_seq, version, suffix);
-            let (object, calls) = commit::put(&self.world, &bytes, name).await?;
+            let (object, calls) = commit::put(&self.world, &bytes, ContentHash::of(&bytes), name).await?;
             Ok((Some(SnapshotRef { object, at: stream_time }), calls))
         };
         let ((bronze, a), (_, b), (_, c), (snapshot, d)) = tokio::try_join!(
-            layer(Layer::Bronze, Some(objects.bronze)),
-            layer(Layer::Silver, objects.silver),
-            layer(Layer::Quarantine, objects.quarantine),
+            layer(Layer::Bronze, bronze),
+            layer(Layer::Silver, silver),
+            layer(Layer::Quarantine, quarantine),
             snapshot
         )?;
         progress.metrics.calls += a + b + c + d;
         let (snapshot, segments) = match (snapshot, bronze) {
             (None, Some(object)) => {
                 let readings = u32::try_from(batch.readings).unwrap_or(u32::MAX);
-                let segment = Segment { object, last_seq, readings, profiles: fingerprint.to_owned() };
+                let profiles = if tooth!("profiles-not-noted") { "0000000000000000" } else { fingerprint };
+                let segment = Segment { object, last_seq, readings, profiles: profiles.to_owned() };
                 let segments = before.map_or(&[][..], |checkpoint| &checkpoint.segments);
+                let segments = if tooth!("one-segment-only") { &[] } else { segments };
                 (before.and_then(|checkpoint| checkpoint.snapshot.clone()), [segments, &[segment]].concat())
+            }
+            (snapshot, _) if tooth!("segments-stay") => {
+                (snapshot, before.map_or_else(Vec::new, |checkpoint| checkpoint.segments.clone()))
             }
             (snapshot, _) => (snapshot, Vec::new()),
         };
-        Ok(Checkpoint { version, last_seq, stream_time, snapshot, segments })
+        Ok(Checkpoint { version, last_seq, stream_time, batch: place.id.clone(), snapshot, segments })
     }
 
     /// The profiles to score with. They are looked at anew when that is due, but not in a batch that writes a snapshot, so
@@ -277,6 +325,9 @@ impl<W: ScorerWorld, M: EmitMetrics + Sync> Scorer<W, M> {
             }),
         };
         let never = profiles.never_looked();
+        if tooth!("profiles-once") && !never {
+            return Ok((profiles.set(), profiles.fingerprint().to_owned()));
+        }
         let every = self.config.profile_refresh_seconds;
         // Where every batch writes a snapshot, they are looked at all the same.
         if never || (!snapshot_near && profiles.is_due(now, every)) || profiles.is_due(now, every.saturating_mul(2)) {
@@ -308,47 +359,6 @@ impl<W: ScorerWorld, M: EmitMetrics + Sync> Scorer<W, M> {
             lag_ms = metrics.lag_ms,
             "batch committed"
         );
-    }
-
-    /// Writes a snapshot of every warm shard that has segments to replay, so that the next process starts quickly. Called
-    /// when the process is told to end; what does not get done costs a replay and nothing else.
-    pub async fn shut_down(&self) {
-        let warm = std::mem::take(&mut *self.memory.lock().unwrap_or_else(PoisonError::into_inner));
-        for (shard, warm) in warm {
-            if let Err(error) = self.put_snapshot(&shard, &warm).await {
-                tracing::warn!(%shard, error = &error as &dyn Error, "no snapshot at shutdown, the next start replays");
-            }
-        }
-    }
-
-    async fn put_snapshot(&self, shard: &ShardId, warm: &Warm) -> Result<(), StoreError> {
-        let Some(before) = warm.checkpoint.as_ref().filter(|checkpoint| !checkpoint.segments.is_empty()) else {
-            return Ok(());
-        };
-        let profiles = warm.profiles.as_deref().unwrap_or_default();
-        let bytes = warm.state.to_snapshot(before.last_seq, before.stream_time, profiles).map_err(unencodable)?;
-        let version = before.version + 1;
-        let name = |suffix: &str| layout::snapshot_key(shard, before.last_seq, version, suffix);
-        let (object, _) = commit::put(&self.world, &bytes, name).await?;
-        let snapshot = Some(SnapshotRef { object, at: before.stream_time });
-        let next = Checkpoint { version, snapshot, segments: Vec::new(), ..before.clone() };
-        let change = CheckpointChange { shard, next: &next, expected: Some(before.version) };
-        commit::commit(&self.world, change, &[], &[]).await.map(|_| ())
-    }
-
-    fn take(&self, shard: &ShardId) -> Option<Warm> {
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let index = memory.iter().position(|(known, _)| known == shard)?;
-        memory.remove(index).map(|(_, warm)| warm)
-    }
-
-    fn keep(&self, shard: &ShardId, warm: Warm) {
-        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        memory.retain(|(known, _)| known != shard);
-        memory.push_back((shard.clone(), warm));
-        while memory.len() > WARM_SHARDS_MAX {
-            memory.pop_front();
-        }
     }
 }
 

@@ -16,6 +16,9 @@
 //!
 //! What it does not do: tell people (that is `alert-fanout`), or read the clock.
 
+#[macro_use]
+mod tooth;
+
 pub mod chain;
 pub mod commit;
 pub mod config;
@@ -27,6 +30,8 @@ mod layout;
 pub mod profiles;
 pub mod restore;
 pub mod state;
+#[cfg(feature = "teeth")]
+pub use tooth::{TEETH, bite};
 
 pub use config::Config;
 pub use handler::{Invocation, Scorer};

@@ -48,8 +48,8 @@ where
     W: LoadCheckpoint + GetObject + ListShards + Sync,
 {
     let Some(checkpoint) = world.load_checkpoint(shard).await? else {
-        let (state, calls) = inherit(world, shard, tenancy).await?;
-        return Ok((Warm { checkpoint: None, state, profiles: None }, calls + 1));
+        let (state, profiles, calls) = inherit(world, shard, tenancy).await?;
+        return Ok((Warm { checkpoint: None, state, profiles }, calls + 1));
     };
     let (state, profiles, calls) = state_at(world, &checkpoint, tenancy).await?;
     Ok((Warm { checkpoint: Some(checkpoint), state, profiles }, calls + 1))
@@ -73,9 +73,19 @@ where
         let (header, restored) =
             ShardState::from_snapshot(&bytes).map_err(|error| broken("restore snapshot", &object.key, &error))?;
         (state, in_force) = (restored, Some(header.profiles));
+        if tooth!("replay-without-snapshot") && !checkpoint.segments.is_empty() {
+            state = ShardState::default();
+        }
     }
     let mut sets: BTreeMap<&str, Arc<ProfileSet>> = BTreeMap::new();
-    let fetches: Vec<_> = checkpoint.segments.iter().map(|segment| fetch(world, segment)).collect();
+    let mut replayed: Vec<&Segment> = checkpoint.segments.iter().collect();
+    if tooth!("replay-skips-last") {
+        replayed.pop();
+    }
+    if tooth!("replay-backwards") {
+        replayed.reverse();
+    }
+    let fetches: Vec<_> = replayed.into_iter().map(|segment| fetch(world, segment)).collect();
     let mut segments = stream::iter(fetches).buffered(FETCH_AHEAD);
     while let Some((segment, bytes)) = segments.try_next().await? {
         calls += 1;
@@ -134,17 +144,27 @@ fn replay(
 
 /// What a shard without a checkpoint starts from: the final states of its nearest ancestors that have one, less the
 /// devices that now live elsewhere. The event source mapping delivers a child only after its parents are finished
-/// (AWS Lambda Developer Guide, "Using AWS Lambda with Amazon Kinesis"), so those states are final.
-async fn inherit<W>(world: &W, shard: &ShardId, tenancy: &Tenancy) -> Result<(ShardState, u64), StoreError>
+/// (AWS Lambda Developer Guide, "Using AWS Lambda with Amazon Kinesis"), so those states are final. The profiles are those
+/// that the first of them was scored with last, so that one that is bad now has a good one to fall back on.
+async fn inherit<W>(
+    world: &W,
+    shard: &ShardId,
+    tenancy: &Tenancy,
+) -> Result<(ShardState, Option<String>, u64), StoreError>
 where
     W: LoadCheckpoint + GetObject + ListShards + Sync,
 {
     let infos = world.list_shards(&shard.stream).await?;
     let find = |name: &str| infos.iter().find(|info| info.shard == name);
     let mut calls = 1;
-    let mut state = ShardState::default();
-    let Some(own) = find(&shard.shard) else { return Ok((state, calls)) };
+    let (mut state, mut profiles) = (ShardState::default(), None);
+    let Some(own) = find(&shard.shard).filter(|_| !tooth!("child-starts-empty")) else {
+        return Ok((state, profiles, calls));
+    };
     let mut ancestors = parents(own, own.hash_range);
+    if tooth!("one-parent-only") {
+        ancestors.truncate(1);
+    }
     let mut looked_at = 0;
     while let Some((name, range)) = ancestors.pop() {
         looked_at += 1;
@@ -157,12 +177,15 @@ where
         }
         calls += 1;
         if let Some(checkpoint) = world.load_checkpoint(&shard.sibling(&name)).await? {
-            let (mut inherited, _, more) = state_at(world, &checkpoint, tenancy).await?;
+            let (mut inherited, in_force, more) = state_at(world, &checkpoint, tenancy).await?;
             calls += more;
+            profiles = profiles.or(in_force);
             // Only what lived on the way from there to here: a sibling may know the rest better.
-            inherited.keep_range(range);
+            if !tooth!("child-keeps-everything") {
+                inherited.keep_range(range);
+            }
             state.absorb(inherited);
-        } else {
+        } else if !tooth!("parents-only") {
             let within = |info: &ShardInfo| (range.0.max(info.hash_range.0), range.1.min(info.hash_range.1));
             ancestors.extend(find(&name).map(|info| parents(info, within(info))).unwrap_or_default());
         }
@@ -170,7 +193,7 @@ where
     if !state.engine.is_empty() {
         tracing::info!(%shard, devices = state.engine.len(), "parents adopted");
     }
-    Ok((state, calls))
+    Ok((state, profiles, calls))
 }
 
 /// Parents in the order in which they are taken from the end, each with the hash keys that are wanted from it.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anomaly_core::{Engine, Timestamp};
+use anomaly_core::{DeviceName, Engine, TenantName, Timestamp};
 use md5::{Digest as _, Md5};
 use serde::{Deserialize, Serialize};
 use telemetry::sequence::SequenceNumber;
@@ -39,6 +39,9 @@ impl Routes {
 
     /// Remembers under which partition key a device sends: that decides where it lives after a split.
     pub(crate) fn note(&mut self, tenant: &str, device: &str, partition_key: &str) {
+        if tooth!("routes-forgotten") {
+            return;
+        }
         // Nearly always the key is the device and nothing is kept: no search on the way there.
         if partition_key == device && self.0.is_empty() {
             return;
@@ -84,11 +87,16 @@ impl ShardState {
 
     /// Drops the devices whose partition key hashes outside of `range` (both ends included).
     ///
-    /// Sparkplug aliases stay: one node announces for many devices, and they are small and bounded.
+    /// What a Sparkplug node has announced goes with its device: the shard where it lives may learn better, and two that
+    /// know of it cannot be merged. A node that never sent a number stays, since nothing tells where it lives.
     pub fn keep_range(&mut self, range: (u128, u128)) {
-        let Self { engine, routes, .. } = self;
+        let Self { engine, births, routes } = self;
         let within = |key: &str| (range.0..=range.1).contains(&hash_key(key));
-        engine.retain(|tenant, device| within(routes.get(tenant, device).unwrap_or(device)));
+        let lives_here = |tenant: &str, device: &str| within(routes.get(tenant, device).unwrap_or(device));
+        births.retain(|tenant, device| {
+            tooth!("births-stay") || lives_here(tenant, device) || !has(engine, tenant, device)
+        });
+        engine.retain(lives_here);
         for devices in routes.0.values_mut() {
             devices.retain(|_, key| within(key));
         }
@@ -111,6 +119,11 @@ impl ShardState {
     pub fn from_snapshot(bytes: &[u8]) -> Result<(Header, Self), SnapshotError> {
         snapshot::decode(bytes, STATE_VERSION, SNAPSHOT_BYTES_MAX)
     }
+}
+
+fn has(engine: &Engine, tenant: &str, device: &str) -> bool {
+    let names = TenantName::new(tenant).ok().zip(DeviceName::new(device).ok());
+    names.is_some_and(|(tenant, device)| engine.device(tenant, device).is_some())
 }
 
 #[cfg(test)]

@@ -157,6 +157,10 @@ pub struct Checkpoint {
     pub last_seq: SequenceNumber,
     /// Newest arrival time committed.
     pub stream_time: Timestamp,
+    /// Identity of the batch committed last, as its objects' names have it; empty before the first. It is derived from the
+    /// batch's objects and the batch before it, so that no other batch has it.
+    #[serde(default)]
+    pub batch: String,
     /// The newest snapshot; `None` while the segments hold everything since the stream began.
     pub snapshot: Option<SnapshotRef>,
     /// Committed since the snapshot, in order.
@@ -171,6 +175,15 @@ pub struct CheckpointChange<'a> {
     /// What it becomes.
     pub next: &'a Checkpoint,
     /// The version that must still be there; `None`: there must be no checkpoint.
+    pub expected: Option<u64>,
+}
+
+/// A checkpoint that must not have moved, and that is not changed.
+#[derive(Debug, Clone, Copy)]
+pub struct CheckpointGuard<'a> {
+    /// The shard.
+    pub shard: &'a ShardId,
+    /// The version that must be there; `None`: there must be no checkpoint.
     pub expected: Option<u64>,
 }
 
@@ -239,11 +252,13 @@ impl StateRecord {
     }
 }
 
-/// Changes that happen together or not at all, at most [`TRANSACTION_ITEMS_MAX`].
+/// Changes that happen together or not at all, at most [`TRANSACTION_ITEMS_MAX`] items, a guard included.
 #[derive(Debug, Clone, Default)]
 pub struct Transaction<'a> {
     /// The commit itself; absent in the chunks that go before it.
     pub checkpoint: Option<CheckpointChange<'a>>,
+    /// In a chunk that goes before: the checkpoint that its findings were made from.
+    pub guard: Option<CheckpointGuard<'a>>,
     /// Anomalies that must not be there yet.
     pub anomalies: Vec<&'a AnomalyRecord>,
     /// States; each must be newer than the one that is there. At most one a device.
@@ -251,16 +266,20 @@ pub struct Transaction<'a> {
 }
 
 impl Transaction<'_> {
-    /// How many items it changes.
+    /// How many items it names: a guard is one of them.
     #[must_use]
     pub fn len(&self) -> usize {
+        usize::from(self.guard.is_some()) + self.changes()
+    }
+
+    fn changes(&self) -> usize {
         usize::from(self.checkpoint.is_some()) + self.anomalies.len() + self.states.len()
     }
 
     /// Whether it changes nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.changes() == 0
     }
 }
 

@@ -126,6 +126,27 @@ impl SimWorld {
         }
     }
 
+    /// How many writes are to land later.
+    #[must_use]
+    pub fn late(&self) -> usize {
+        self.inside().late.len()
+    }
+
+    /// Applies one of the writes that were to land later, counted from the oldest; nothing when there is no such.
+    pub fn land_one(&self, index: usize) {
+        let mut inside = self.inside();
+        if index < inside.late.len() {
+            let write = inside.late.remove(index);
+            write(&mut inside.state);
+        }
+    }
+
+    /// One object.
+    #[must_use]
+    pub fn object(&self, key: &Key) -> Option<Vec<u8>> {
+        self.inside().state.objects.get(key).map(|body| body.to_vec())
+    }
+
     /// Every object.
     #[must_use]
     pub fn objects(&self) -> BTreeMap<Key, Vec<u8>> {
@@ -140,6 +161,16 @@ impl SimWorld {
     /// Takes an object away without a call.
     pub fn remove_object(&self, key: &Key) {
         self.inside().state.objects.remove(key);
+    }
+
+    /// Takes an anomaly away without a call, so that it can be written again.
+    pub fn remove_anomaly(&self, anomaly: &AnomalyRecord) {
+        self.inside().state.anomalies.remove(&(anomaly.partition_key(), anomaly.sort_key()));
+    }
+
+    /// Takes a device's state away without a call, so that an older one can be written.
+    pub fn remove_state(&self, state: &StateRecord) {
+        self.inside().state.states.remove(&state.partition_key());
     }
 
     /// Says which shards `stream` has, in place of what was said before.
@@ -260,8 +291,11 @@ impl CommitTransaction for SimWorld {
     async fn commit(&self, transaction: &Transaction<'_>) -> Result<(), CommitError> {
         let commit = Commit::of(transaction)?;
         let target = commit.checkpoint.as_ref().map_or_else(|| "results".to_owned(), |(pk, _)| pk.partition_key());
-        let expected = transaction.checkpoint.and_then(|change| change.expected);
-        self.call("commit", target, move |state| state.commit(commit, expected)).await
+        let change = transaction.checkpoint.map(|change| (change.shard, change.expected));
+        let guard = transaction.guard.map(|guard| (guard.shard, guard.expected));
+        let expected: Vec<_> =
+            change.into_iter().chain(guard).map(|(shard, version)| (shard.partition_key(), version)).collect();
+        self.call("commit", target, move |state| state.commit(commit, &expected)).await
     }
 }
 

@@ -62,6 +62,7 @@ suite! {
             shards_have_checkpoints_of_their_own,
             a_transaction_changes_1_to_100_items,
             chunks_go_without_a_checkpoint,
+            a_chunk_is_on_condition_of_its_guard,
         ],
         queries: [
             a_devices_anomalies_come_newest_first,

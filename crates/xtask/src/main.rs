@@ -12,6 +12,7 @@ mod lint;
 mod process;
 mod quality;
 mod repository;
+mod sim;
 mod suite;
 mod venv;
 
@@ -44,6 +45,18 @@ enum Verb {
     Lint,
     /// How good detection is, as a Markdown table: labelled sets from ../shared where it is there, and the simulated plant
     Quality,
+    /// The pipeline under a scheduler that owns time, order and failure: `--seeds N`, `--seed S`, `--verbose`, `--crossing`
+    Sim {
+        /// Goes to the program
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Whether the simulation catches each of the known bugs: `--seeds N` for each
+    Teeth {
+        /// Goes to the program
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Create or renew target/venv with the pinned tools
     Venv,
 }
@@ -88,6 +101,8 @@ fn perform(verb: &Verb, repository: &Repository) -> Result<()> {
             lint::templates(repository)
         }
         Verb::Quality => quality::table(repository),
+        Verb::Sim { arguments } => sim::seeds(repository, arguments),
+        Verb::Teeth { arguments } => sim::teeth(repository, arguments),
         Verb::Venv => venv::ready(repository).map(drop),
     }
 }

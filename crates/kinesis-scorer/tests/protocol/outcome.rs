@@ -96,6 +96,11 @@ impl Outcome {
         outcome
     }
 
+    /// The scored readings, one a line.
+    pub(crate) fn silver_text(&self) -> String {
+        self.silver.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
+    }
+
     /// How many anomalies and refused messages there are: a test of nothing would prove nothing.
     pub(crate) fn found(&self) -> (usize, usize) {
         (self.anomalies.len(), self.quarantine.len())

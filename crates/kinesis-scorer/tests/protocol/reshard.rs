@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use kinesis_scorer::fold::Tenancy;
 use kinesis_scorer::restore::restore;
 use kinesis_scorer::state::{ShardState, hash_key};
-use platform::model::ShardInfo;
+use platform::model::{Key, ShardInfo};
 use platform::sim::{Fault, SimWorld};
 
 use super::outcome::bytes_of;
-use super::workload::{DEVICES, Record, STREAM, block_on, deliver, deliver_all, mixed, resume, scorer, shard};
+use super::workload::{
+    DEVICES, Record, STREAM, block_on, deliver, deliver_all, message, mixed, raw, resume, scorer, shard,
+};
 
 const PARENT: &str = "shardId-000000000000";
 const LEFT: &str = "shardId-000000000001";
@@ -136,6 +138,57 @@ fn a_child_whose_parent_never_had_a_record_looks_further_back() {
     let whole = SimWorld::new();
     block_on(deliver_all(&scorer(&whole), PARENT, &records, 60));
     assert_eq!(bytes_of(&state(&world, MERGED)), bytes_of(&state(&whole, PARENT)));
+}
+
+/// A record of a Sparkplug node under a partition key of its own.
+fn sparkplug(index: usize, key: &str, name: Option<&str>, alias: u8, value: f64) -> Record {
+    let payload = super::workload::sparkplug(name, alias, value, index as i64);
+    let data = base64_simd::STANDARD.encode_to_string(payload);
+    let kind = if name.is_some() { "NBIRTH" } else { "NDATA" };
+    let json = format!(r#"{{"topic":"tenants/acme/spBv1.0/hall/{kind}/node","data":"{data}"}}"#);
+    raw(index, key, index as i64, json.as_bytes())
+}
+
+#[test]
+fn what_a_node_announced_last_holds_after_a_split_and_a_merge() {
+    // The node lives on the right; the left child must not bring the old meaning of its alias back.
+    let key = DEVICES.iter().find(|device| hash_key(device) > middle()).unwrap();
+    let records = [
+        sparkplug(0, key, Some("speed"), 7, 1_400.0),
+        sparkplug(1, key, Some("torque"), 7, 90.0),
+        sparkplug(2, key, None, 7, 91.0),
+    ];
+    let left = DEVICES.iter().find(|device| hash_key(device) <= middle()).unwrap();
+    let world = SimWorld::new();
+    world.define_shards(STREAM, &topology());
+    block_on(async {
+        let process = scorer(&world);
+        deliver_all(&process, PARENT, &records[..1], 1).await;
+        deliver_all(&process, LEFT, &[message(1, left, 1, 50.0, 1.0)], 1).await;
+        deliver_all(&process, RIGHT, &records[1..2], 1).await;
+        deliver_all(&process, MERGED, &records[2..], 1).await;
+    });
+    let silver = super::outcome::Outcome::of_shard(&world, MERGED).silver_text();
+    assert!(silver.contains("torque") && !silver.contains("speed"), "{silver}");
+}
+
+#[test]
+fn a_child_falls_back_on_the_profiles_of_its_parent() {
+    let profile = Key::new("config/acme/profile.toml").unwrap();
+    let world = SimWorld::new();
+    world.define_shards(STREAM, &topology());
+    let records = mixed(150, 19);
+    block_on(async {
+        world.place_object(profile.clone(), "[metrics.temperature]\nhigh = 65\n");
+        deliver_all(&scorer(&world), PARENT, &records[..50], 50).await;
+        world.place_object(profile, "this is no profile");
+        for (name, records) in &phases(&records)[1..3] {
+            deliver_all(&scorer(&world), name, records, 50).await;
+        }
+    });
+    let fingerprints: Vec<String> = world.anomalies().into_iter().map(|found| found.profiles).collect();
+    assert!(fingerprints.len() > 3 && fingerprints.iter().all(|found| *found == fingerprints[0]), "{fingerprints:?}");
+    assert_ne!(fingerprints[0], "0000000000000000");
 }
 
 #[test]

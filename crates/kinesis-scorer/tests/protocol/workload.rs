@@ -51,7 +51,7 @@ pub(crate) fn raw(index: usize, key: &str, minute: i64, data: &[u8]) -> Record {
 }
 
 /// A Sparkplug payload with one metric: by name and alias in a BIRTH, by alias alone in DATA.
-fn sparkplug(name: Option<&str>, alias: u8, value: f64, minute: i64) -> Vec<u8> {
+pub(crate) fn sparkplug(name: Option<&str>, alias: u8, value: f64, minute: i64) -> Vec<u8> {
     let ts = u64::try_from(T0 + minute * 60_000).unwrap();
     let varint = |mut value: u64| {
         let mut bytes = Vec::new();

@@ -46,6 +46,21 @@ fn a_late_write_of_a_zombie_changes_nothing() {
 }
 
 #[test]
+fn a_late_orphan_of_the_same_ends_and_version_hides_nothing() {
+    let records = mixed(4 * SIZE, 13);
+    let world = SimWorld::new();
+    block_on(async {
+        let (old, new) = (scorer(&world), scorer(&world));
+        deliver_all(&old, SHARD, &records[..SIZE], SIZE).await;
+        deliver_all(&new, SHARD, &records[SIZE..], SIZE).await;
+        // The mapping starts over from within the second batch; the old process believes that the first was the last.
+        deliver(&old, SHARD, &records[2 * SIZE - 1..2 * SIZE]).await;
+    });
+    assert_unbroken(&world, SHARD);
+    assert_eq!(Outcome::of(&world), Outcome::fault_free(&records));
+}
+
+#[test]
 fn a_process_whose_memory_is_out_of_date_finds_out_and_starts_over() {
     let records = mixed(4 * SIZE, 13);
     let world = SimWorld::new();

@@ -4,12 +4,14 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, ConditionCheck, Put, TransactWriteItem};
 
 use super::Aws;
 use super::failure::Call;
 use super::items::{self, Item, STATE_SORT_KEY, text};
-use crate::model::{AnomalyRecord, Checkpoint, CheckpointChange, StateRecord, TRANSACTION_ITEMS_MAX, Transaction};
+use crate::model::{
+    AnomalyRecord, Checkpoint, CheckpointChange, CheckpointGuard, StateRecord, TRANSACTION_ITEMS_MAX, Transaction,
+};
 use crate::ports::{AnomalyQuery, CommitError, StoreError, StoreErrorKind};
 
 impl Aws {
@@ -49,11 +51,28 @@ impl Aws {
             None => self.results("commit", "dynamodb:PutItem", "results"),
         };
         let puts = self.puts(transaction, &call)?;
-        let puts = puts.into_iter().map(|put| TransactWriteItem::builder().put(put).build()).collect();
-        match self.dynamodb.transact_write_items().set_transact_items(Some(puts)).send().await {
+        let guard = transaction.guard.map(|guard| self.guard(&guard, &call)).transpose()?;
+        let guard = guard.map(|check| TransactWriteItem::builder().condition_check(check).build());
+        let puts = puts.into_iter().map(|put| TransactWriteItem::builder().put(put).build());
+        let items = guard.into_iter().chain(puts).collect();
+        match self.dynamodb.transact_write_items().set_transact_items(Some(items)).send().await {
             Ok(_) => Ok(()),
             Err(error) => Err(why_canceled(&error, transaction, &call).unwrap_or_else(|| call.failed(error).into())),
         }
+    }
+
+    fn guard(&self, guard: &CheckpointGuard<'_>, call: &Call<'_>) -> Result<ConditionCheck, StoreError> {
+        let check = ConditionCheck::builder()
+            .table_name(&self.settings.checkpoints_table)
+            .key("pk", text(guard.shard.partition_key()));
+        let check = match guard.expected {
+            None => check.condition_expression("attribute_not_exists(pk)"),
+            Some(version) => check
+                .condition_expression("#version = :version")
+                .expression_attribute_names("#version", "version")
+                .expression_attribute_values(":version", AttributeValue::N(version.to_string())),
+        };
+        check.build().map_err(|error| call.permanent(error.to_string()))
     }
 
     /// In the order of the transaction: checkpoint, anomalies, states.
@@ -149,14 +168,14 @@ fn why_canceled(
     Some(of_reasons(canceled.cancellation_reasons(), transaction, call))
 }
 
-/// One reason an item, in their order (Amazon DynamoDB API Reference, `TransactWriteItems`). The checkpoint goes first. A
-/// conflict or a throttle hides what the conditions would say, so it goes before the items.
+/// One reason an item, in their order (Amazon DynamoDB API Reference, `TransactWriteItems`). The guard and the checkpoint go
+/// first. A conflict or a throttle hides what the conditions would say, so it goes before the items.
 fn of_reasons(reasons: &[CancellationReason], transaction: &Transaction<'_>, call: &Call<'_>) -> CommitError {
     let code = |reason: &CancellationReason| reason.code().unwrap_or("None").to_owned();
     let codes: Vec<String> = reasons.iter().map(code).collect();
     let refused = |code: Option<&String>| code.is_some_and(|code| code == "ConditionalCheckFailed");
-    let checkpoints = usize::from(transaction.checkpoint.is_some());
-    if checkpoints == 1 && refused(codes.first()) {
+    let checkpoints = usize::from(transaction.guard.is_some()) + usize::from(transaction.checkpoint.is_some());
+    if codes.iter().take(checkpoints).any(|code| refused(Some(code))) {
         return CommitError::CheckpointMoved;
     }
     let other = codes.iter().find(|code| !matches!(code.as_str(), "None" | "ConditionalCheckFailed"));
@@ -209,8 +228,12 @@ mod tests {
             "expires_at": 0
         }))
         .unwrap();
-        let transaction =
-            Transaction { checkpoint: Some(change), anomalies: vec![&anomaly, &anomaly], states: vec![&state] };
+        let transaction = Transaction {
+            checkpoint: Some(change),
+            guard: None,
+            anomalies: vec![&anomaly, &anomaly],
+            states: vec![&state],
+        };
         let resource = "table `x`".to_owned();
         let call = Call { verb: "commit", target: "k", action: "a", resource, setting: "s" };
         let reasons = codes.map(|code| CancellationReason::builder().code(code).build());

@@ -30,6 +30,8 @@ pub(super) struct Tables(Mutex<Connection>);
 #[derive(Debug)]
 pub(super) struct Change {
     checkpoint: Option<CheckpointRow>,
+    /// Keys of checkpoints and the versions that they must have.
+    expected: Vec<(String, Option<i64>)>,
     anomalies: Vec<AnomalyRow>,
     states: Vec<StateRow>,
 }
@@ -37,7 +39,6 @@ pub(super) struct Change {
 #[derive(Debug)]
 struct CheckpointRow {
     pk: String,
-    expected: Option<i64>,
     version: i64,
     body: String,
 }
@@ -77,9 +78,12 @@ impl Change {
             let pk = change.shard.partition_key();
             let body = body(&pk, change.next)?;
             // SQLite's integers are signed. Versions count from 1, and equal ones stay equal.
-            let (expected, version) = (change.expected.map(u64::cast_signed), change.next.version.cast_signed());
-            Ok::<_, StoreError>(CheckpointRow { pk, expected, version, body })
+            Ok::<_, StoreError>(CheckpointRow { pk, version: change.next.version.cast_signed(), body })
         });
+        let change = transaction.checkpoint.map(|change| (change.shard, change.expected));
+        let guard = transaction.guard.map(|guard| (guard.shard, guard.expected));
+        let expected = change.into_iter().chain(guard);
+        let expected = expected.map(|(shard, version)| (shard.partition_key(), version.map(u64::cast_signed)));
         let anomalies = transaction.anomalies.iter().map(|anomaly| {
             let pk = anomaly.partition_key();
             let body = body(&pk, anomaly)?;
@@ -94,6 +98,7 @@ impl Change {
         });
         let change = Self {
             checkpoint: checkpoint.transpose()?,
+            expected: expected.collect(),
             anomalies: anomalies.collect::<Result<_, _>>()?,
             states: states.collect::<Result<_, _>>()?,
         };
@@ -151,7 +156,7 @@ impl Tables {
         let failed = |error| CommitError::from(failure::of_sqlite(COMMIT, &change.target(), error));
         let mut connection = self.connection();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-        if !checkpoint_is_expected(&transaction, change).map_err(failed)? {
+        if !checkpoints_are_expected(&transaction, change).map_err(failed)? {
             return Err(CommitError::CheckpointMoved);
         }
         let (anomalies, states) = already_there(&transaction, change).map_err(failed)?;
@@ -253,13 +258,15 @@ fn hash_key(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<u128> {
     })
 }
 
-fn checkpoint_is_expected(connection: &Connection, change: &Change) -> rusqlite::Result<bool> {
-    let Some(checkpoint) = &change.checkpoint else { return Ok(true) };
-    let found: Option<i64> = connection
-        .prepare_cached("SELECT version FROM checkpoints WHERE pk = ?1")?
-        .query_row([&checkpoint.pk], |row| row.get(0))
-        .optional()?;
-    Ok(found == checkpoint.expected)
+fn checkpoints_are_expected(connection: &Connection, change: &Change) -> rusqlite::Result<bool> {
+    let mut find = connection.prepare_cached("SELECT version FROM checkpoints WHERE pk = ?1")?;
+    for (pk, expected) in &change.expected {
+        let found: Option<i64> = find.query_row([pk], |row| row.get(0)).optional()?;
+        if found != *expected {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Indexes of the anomalies that are stored, and of the states that are not newer than the one that is stored.

@@ -19,6 +19,7 @@ fn checkpoint() -> Checkpoint {
         version: 1,
         last_seq: "7".parse().unwrap(),
         stream_time: anomaly_core::Timestamp::from_millis(1_700_000_000_000).unwrap(),
+        batch: String::new(),
         snapshot: None,
         segments: Vec::new(),
     }

@@ -64,12 +64,13 @@ fn indexes<T>(items: &[T], is_there: impl Fn(&T) -> bool) -> Vec<usize> {
 }
 
 impl State {
-    pub(super) fn commit(&mut self, commit: Commit, expected: Option<u64>) -> Result<(), CommitError> {
-        if let Some((shard, _)) = &commit.checkpoint {
-            let found = self.checkpoints.get(&shard.partition_key()).map(|checkpoint| checkpoint.version);
-            if found != expected {
-                return Err(CommitError::CheckpointMoved);
-            }
+    /// `expected`: keys of checkpoints and the versions that they must have.
+    pub(super) fn commit(&mut self, commit: Commit, expected: &[(String, Option<u64>)]) -> Result<(), CommitError> {
+        let holds = |(pk, version): &(String, Option<u64>)| {
+            self.checkpoints.get(pk).map(|checkpoint| checkpoint.version) == *version
+        };
+        if !expected.iter().all(holds) {
+            return Err(CommitError::CheckpointMoved);
         }
         let anomalies = indexes(&commit.anomalies, |anomaly| {
             self.anomalies.contains_key(&(anomaly.partition_key(), anomaly.sort_key()))

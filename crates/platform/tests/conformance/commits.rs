@@ -1,6 +1,6 @@
 //! Laws of `LoadCheckpoint` and `CommitTransaction`.
 
-use platform::model::{AnomalyRecord, StateRecord, Transaction};
+use platform::model::{AnomalyRecord, CheckpointGuard, StateRecord, Transaction};
 use platform::ports::{
     AnomalyQuery, CommitError, CommitTransaction as _, FindAnomalies as _, GetDeviceState as _, LoadCheckpoint as _,
 };
@@ -49,8 +49,12 @@ pub(crate) async fn a_commit_on_a_moved_checkpoint_changes_nothing(setup: &impl 
         world.commit(&Transaction { checkpoint, ..Transaction::default() }).await.unwrap();
     }
     let (found, how, zombie) = (anomaly("acme", "pump-1", 0), state("acme", "pump-1", 9), checkpoint(3));
-    let late =
-        Transaction { checkpoint: Some(change(&shard, &zombie, Some(1))), anomalies: vec![&found], states: vec![&how] };
+    let late = Transaction {
+        checkpoint: Some(change(&shard, &zombie, Some(1))),
+        guard: None,
+        anomalies: vec![&found],
+        states: vec![&how],
+    };
     assert!(is_moved(setup, &late).await);
     assert_eq!(world.load_checkpoint(&shard).await.unwrap(), Some(second));
     assert_eq!(anomalies_of(setup, "acme", "pump-1").await, []);
@@ -77,6 +81,7 @@ pub(crate) async fn anomalies_that_are_there_are_named_and_nothing_changes(setup
     let how = state("acme", "pump-1", 1);
     let again = Transaction {
         checkpoint: Some(change(&shard, &next, None)),
+        guard: None,
         anomalies: vec![&found[0], &other_bytes, &found[2], &found[3]],
         states: vec![&how],
     };
@@ -105,8 +110,12 @@ pub(crate) async fn a_state_is_replaced_only_by_a_newer_one(setup: &impl Setup) 
 pub(crate) async fn a_moved_checkpoint_is_told_before_anything_else(setup: &impl Setup) {
     let (world, shard, next) = (setup.world(), shard("shardId-000000000000"), checkpoint(1));
     let (found, how) = (anomaly("acme", "pump-1", 0), state("acme", "pump-1", 1));
-    let commit =
-        Transaction { checkpoint: Some(change(&shard, &next, None)), anomalies: vec![&found], states: vec![&how] };
+    let commit = Transaction {
+        checkpoint: Some(change(&shard, &next, None)),
+        guard: None,
+        anomalies: vec![&found],
+        states: vec![&how],
+    };
     world.commit(&commit).await.unwrap();
     assert!(is_moved(setup, &commit).await);
 }
@@ -160,6 +169,7 @@ pub(crate) async fn a_transaction_changes_1_to_100_items(setup: &impl Setup) {
     let (one, two) = (state("acme", "pump-1", 1), state("acme", "pump-2", 1));
     let mut commit = Transaction {
         checkpoint: Some(change(&shard, &next, None)),
+        guard: None,
         anomalies: found.iter().collect(),
         states: vec![&one, &two],
     };
@@ -172,8 +182,29 @@ pub(crate) async fn a_transaction_changes_1_to_100_items(setup: &impl Setup) {
 
 pub(crate) async fn chunks_go_without_a_checkpoint(setup: &impl Setup) {
     let (found, how) = (anomaly("acme", "pump-1", 0), state("acme", "pump-1", 1));
-    let chunk = Transaction { checkpoint: None, anomalies: vec![&found], states: vec![&how] };
+    let chunk = Transaction { anomalies: vec![&found], states: vec![&how], ..Transaction::default() };
     setup.world().commit(&chunk).await.unwrap();
     assert_eq!(already_there(setup, &chunk).await, (vec![0], vec![0]));
     assert_eq!(anomalies_of(setup, "acme", "pump-1").await, [found]);
+}
+
+pub(crate) async fn a_chunk_is_on_condition_of_its_guard(setup: &impl Setup) {
+    let (world, shard, first) = (setup.world(), shard("shardId-000000000000"), checkpoint(1));
+    let guarded = |expected, anomaly| Transaction {
+        guard: Some(CheckpointGuard { shard: &shard, expected }),
+        anomalies: vec![anomaly],
+        ..Transaction::default()
+    };
+    let found: Vec<AnomalyRecord> = (0..3).map(|index| anomaly("acme", "pump-1", index)).collect();
+    world.commit(&guarded(None, &found[0])).await.unwrap();
+    assert_eq!(world.load_checkpoint(&shard).await.unwrap(), None, "a guard changes nothing");
+    let base = Transaction { checkpoint: Some(change(&shard, &first, None)), ..Transaction::default() };
+    world.commit(&base).await.unwrap();
+    assert!(is_moved(setup, &guarded(None, &found[1])).await);
+    assert!(is_moved(setup, &guarded(Some(2), &found[1])).await);
+    world.commit(&guarded(Some(1), &found[2])).await.unwrap();
+    assert_eq!(already_there(setup, &guarded(Some(1), &found[2])).await, (vec![0], vec![]));
+    assert!(is_moved(setup, &guarded(Some(2), &found[2])).await, "the guard is told before anything else");
+    assert_eq!(anomalies_of(setup, "acme", "pump-1").await.len(), 2);
+    assert_eq!(world.load_checkpoint(&shard).await.unwrap(), Some(first));
 }

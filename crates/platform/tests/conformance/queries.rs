@@ -10,7 +10,7 @@ const DAY: i64 = 86_400;
 
 async fn store(setup: &impl Setup, anomalies: &[&AnomalyRecord], states: &[&StateRecord]) {
     let (anomalies, states) = (anomalies.to_vec(), states.to_vec());
-    setup.world().commit(&Transaction { checkpoint: None, anomalies, states }).await.unwrap();
+    setup.world().commit(&Transaction { anomalies, states, ..Transaction::default() }).await.unwrap();
 }
 
 async fn find(setup: &impl Setup, query: &AnomalyQuery, count_max: usize) -> Vec<AnomalyRecord> {

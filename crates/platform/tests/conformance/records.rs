@@ -35,6 +35,7 @@ pub(crate) fn checkpoint(version: u64) -> Checkpoint {
         version,
         last_seq: seq(version as u32),
         stream_time: at(version as i64),
+        batch: format!("{version:012x}"),
         snapshot: Some(SnapshotRef { object: object("state/eu-west-1/plant/s.snapshot"), at: at(0) }),
         segments: vec![
             Segment { object: object("bronze/1"), last_seq: seq(1), readings: 7_700, profiles: "0".repeat(16) },

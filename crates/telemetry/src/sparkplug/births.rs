@@ -64,6 +64,11 @@ impl Births {
         }
     }
 
+    /// Keeps those for which `keep` says yes, asked with tenant and device.
+    pub fn retain(&mut self, mut keep: impl FnMut(&str, &str) -> bool) {
+        self.devices.retain(|key, _| key.split_once('/').is_none_or(|(tenant, device)| keep(tenant, device)));
+    }
+
     pub(super) fn get(&self, key: &str) -> Option<&Birth> {
         self.devices.get(key)
     }
