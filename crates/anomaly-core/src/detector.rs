@@ -82,6 +82,22 @@ pub struct Input<'a> {
     pub settings: &'a MetricSettings,
 }
 
+/// How a detector knows how rare its evidence is while all is well.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Rarity {
+    /// It does not.
+    Unknown,
+    /// It has learned it.
+    Tail(f64),
+    /// Its alarm line stands for so many standard deviations of a Gaussian.
+    Deviations,
+}
+
+/// Standard deviations of a Gaussian that the alarm line of the charts stands for, before the budget is shared out.
+const LINE_DEVIATIONS: f64 = 4.2;
+/// Tails below this are all the same to people, and some stores hold no smaller number (DynamoDB ends at 1e-130).
+pub(crate) const TAIL_MIN: f64 = 1e-100;
+
 /// What one detector makes of one value.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
@@ -93,16 +109,25 @@ pub struct Evidence {
     pub expected: f64,
     /// One standard deviation of what is usual, in the metric's unit; 0 where the detector has no such notion.
     pub spread: f64,
-    /// Probability of something at least this far off while all is well, as far as the detector has learned it; 1 where it
-    /// has no opinion.
-    pub tail: f64,
+    pub(crate) rarity: Rarity,
 }
 
 impl Evidence {
+    /// Probability of something at least this far off while all is well, as far as the detector has learned it; 1 where it
+    /// has no opinion. Worked out when asked for: few readings are explained.
+    #[must_use]
+    pub fn tail(&self) -> f64 {
+        match self.rarity {
+            Rarity::Unknown => 1.0,
+            Rarity::Tail(tail) => tail.clamp(TAIL_MIN, 1.0),
+            Rarity::Deviations => libm::erfc(self.strength * LINE_DEVIATIONS / std::f64::consts::SQRT_2).max(TAIL_MIN),
+        }
+    }
+
     /// No opinion.
     #[must_use]
     pub fn none(detector: DetectorId, expected: f64) -> Self {
-        Self { detector, strength: 0.0, expected, spread: 0.0, tail: 1.0 }
+        Self { detector, strength: 0.0, expected, spread: 0.0, rarity: Rarity::Unknown }
     }
 }
 

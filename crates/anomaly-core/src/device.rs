@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::cadence::Cadence;
 use crate::detector::joint::{Monitor, Share};
 use crate::detector::novelty::ARMED_FROM;
-use crate::detector::{DetectorId, Evidence};
+use crate::detector::{DetectorId, Evidence, Rarity};
 use crate::telling::{Telling, Terms};
 use crate::{
     Anomaly, AnomalyId, Contribution, DeviceName, Explanation, MetricName, Observation, Outcome, Profile,
@@ -18,10 +18,6 @@ use crate::{
 
 /// Readings of a metric inside its limits that end a breach.
 const HOLD: u8 = 16;
-/// Standard deviations of a Gaussian that the alarm line stands for, before the budget is shared out.
-const LINE_DEVIATIONS: f64 = 4.2;
-/// Tails below this are all the same to people, and some stores hold no smaller number (DynamoDB ends at 1e-130).
-pub(crate) const TAIL_MIN: f64 = 1e-100;
 /// A surprise is told from this strength on at two fifths of an accepted false alert a week, and from so much more for a
 /// tenth of that.
 const SURPRISE_LINE: f64 = 1.35;
@@ -359,10 +355,11 @@ impl Device {
                 reading.evidence.strength = reading.evidence.strength.max(strength);
             } else if is_spike {
                 let strength = strength.max(share.spike.abs());
-                reading.evidence = Evidence { detector: DetectorId::Spike, strength, expected, spread, tail: TAIL_MIN };
+                let rarity = Rarity::Tail(0.0);
+                reading.evidence = Evidence { detector: DetectorId::Spike, strength, expected, spread, rarity };
             } else {
-                let tail = libm::erfc(strength * LINE_DEVIATIONS / std::f64::consts::SQRT_2).max(TAIL_MIN);
-                reading.evidence = Evidence { detector: kind, strength, expected, spread, tail };
+                let rarity = Rarity::Deviations;
+                reading.evidence = Evidence { detector: kind, strength, expected, spread, rarity };
             }
         }
         telling.follow(&joint, monitor, observation.at, Terms { sensitivity, interval_ms, is_alone })
@@ -402,8 +399,8 @@ impl Device {
         if strength < 1.0 {
             out.hint = strength;
         } else if strength > reading.evidence.strength {
-            let tail = surprise.tail.max(TAIL_MIN);
-            reading.evidence = Evidence { detector: DetectorId::Novelty, strength, tail, ..reading.evidence };
+            let rarity = Rarity::Tail(surprise.tail);
+            reading.evidence = Evidence { detector: DetectorId::Novelty, strength, rarity, ..reading.evidence };
         }
         strength >= 1.0
     }

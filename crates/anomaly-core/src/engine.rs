@@ -50,8 +50,12 @@ impl Engine {
     ) -> Result<&Device, Refused> {
         let profile = profiles.of(observation.tenant);
         let (tenant, name) = (observation.tenant.as_str(), observation.device.as_str());
-        self.admits(std::slice::from_ref(observation), profiles)?;
-        if self.device(observation.tenant, observation.device).is_none() {
+        // Nearly always the device is known and has room for any metric that may be new.
+        let known = self.device(observation.tenant, observation.device).map(|device| device.all_series().len());
+        if known.is_none_or(|known| known + observation.readings.len() > METRICS_MAX) {
+            self.admits(std::slice::from_ref(observation), profiles)?;
+        }
+        if known.is_none() {
             self.tenants.entry(tenant.into()).or_default().insert(name.into(), Device::default());
             self.devices += 1;
         }

@@ -55,7 +55,7 @@ impl Contribution {
             spread: evidence.spread,
             detector: evidence.detector,
             strength: evidence.strength,
-            tail: evidence.tail,
+            tail: evidence.tail(),
             outcome: reading.outcome,
             sentence: String::new(),
         };
@@ -75,7 +75,7 @@ impl Contribution {
             spread: 0.0,
             detector: DetectorId::Silence,
             strength: silence.strength,
-            tail: libm::exp(-silence.silent_ms / silence.usual_ms.max(1.0)).max(crate::device::TAIL_MIN),
+            tail: libm::exp(-silence.silent_ms / silence.usual_ms.max(1.0)).max(crate::detector::TAIL_MIN),
             outcome: Outcome::Scored,
             sentence: format!(
                 "{name} has not reported for {silent}, it usually does every {usual}; the device still does"

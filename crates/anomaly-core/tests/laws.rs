@@ -264,7 +264,7 @@ fn values_at_the_end_of_what_a_number_holds_leave_everything_finite() {
             assert!(scored.score.is_finite() && scored.alert_rank().is_finite(), "{scored:?}");
             for reading in &scored.readings {
                 let evidence = reading.evidence;
-                let numbers = [evidence.strength, evidence.expected, evidence.spread, evidence.tail];
+                let numbers = [evidence.strength, evidence.expected, evidence.spread, evidence.tail()];
                 assert!(numbers.iter().all(|number| number.is_finite()), "{device} {index}: {evidence:?}");
             }
         }

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Detector, DetectorId, Evidence, Input};
+use super::{Detector, DetectorId, Evidence, Input, Rarity};
 
 /// How many first readings decide whether built-in limits fit a metric.
 pub const TRIAL: u16 = 100;
@@ -54,7 +54,7 @@ impl Detector for Limit {
             strength: 1.0 + beyond.min(9.0),
             expected: line,
             spread: 0.0,
-            tail: 0.0,
+            rarity: Rarity::Tail(0.0),
         }
     }
 

@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Detector, DetectorId, Evidence, Input};
+use super::{Detector, DetectorId, Evidence, Input, Rarity};
 
 /// Readings before it has an opinion.
 const WARM_UP: u32 = 100;
@@ -65,7 +65,7 @@ impl Detector for Stuck {
         let mut evidence = Evidence::none(DetectorId::Stuck, input.value);
         if self.is_warm() {
             evidence.strength = self.strength();
-            evidence.tail = libm::exp(-SURPRISE * evidence.strength);
+            evidence.rarity = Rarity::Tail(libm::exp(-SURPRISE * evidence.strength));
         }
         evidence
     }
