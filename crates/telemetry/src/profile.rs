@@ -31,6 +31,7 @@ mod read;
 mod value;
 
 use anomaly_core::Profile;
+use toml::Spanned;
 use toml::de::DeTable;
 
 pub use self::bundle::{BundleError, EMPTY_FINGERPRINT, ProfileBundle};
@@ -39,6 +40,9 @@ pub use self::mistake::{ProfileErrors, ProfileMistake};
 
 /// Largest profile, in bytes.
 pub const PROFILE_BYTES_MAX: usize = 1 << 20;
+/// In a longer text only the first mistake against TOML is told: a mebibyte of nothing but mistakes would take three
+/// quarters of a gibibyte to list.
+const ALL_MISTAKES_BYTES_MAX: usize = 64 << 10;
 /// Lowest sensitivity: one false alert a device in twenty years.
 pub const SENSITIVITY_MIN: f64 = 0.001;
 /// Highest sensitivity: a false alert a device every hundred minutes.
@@ -59,14 +63,22 @@ pub const ALIASES_MAX: usize = 64;
 /// Reads a profile.
 ///
 /// # Errors
-/// [`ProfileErrors`] with every mistake in the text, in the order of the lines.
+/// [`ProfileErrors`] with every mistake in the text, in the order of the lines; of a text above 64 KiB that is not TOML the
+/// first alone.
 pub fn parse_profile(text: &str) -> Result<Profile, ProfileErrors> {
     if text.len() > PROFILE_BYTES_MAX {
         let message =
             format!("the profile has {} bytes, the limit is {PROFILE_BYTES_MAX}; split the tenant", text.len());
         return Err(ProfileErrors::one(message));
     }
-    let (table, syntax) = DeTable::parse_recoverable(text);
+    let (table, syntax) = if text.len() <= ALL_MISTAKES_BYTES_MAX {
+        DeTable::parse_recoverable(text)
+    } else {
+        match DeTable::parse(text) {
+            Ok(table) => (table, Vec::new()),
+            Err(first) => (Spanned::new(0..0, DeTable::new()), vec![first]),
+        }
+    };
     let mut mistakes = Mistakes::default();
     for error in &syntax {
         mistakes.syntax(error.span(), error.message());

@@ -284,3 +284,11 @@ proptest! {
         prop_assert_eq!(ProfileBundle::from_bytes(&bundle.to_bytes()).unwrap(), bundle);
     }
 }
+
+#[test]
+fn a_large_text_of_nothing_but_mistakes_is_refused_by_its_first() {
+    let text = "=\n".repeat(1 << 19);
+    let errors = telemetry::profile::parse_profile(&text).unwrap_err();
+    assert_eq!(errors.mistakes().len(), 1);
+    assert_eq!((errors.mistakes()[0].line, errors.mistakes()[0].column), (1, 1));
+}

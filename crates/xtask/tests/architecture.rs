@@ -34,7 +34,7 @@ fn place(package: &str) -> Option<Place> {
         | "replication-checker"
         | "edge-agent"
         | "model-server" => Place::Service,
-        "millrace" | "e2e" | "simulation" => Place::Top,
+        "millrace" | "e2e" | "simulation" | "fuzzing" => Place::Top,
         _ => return None,
     })
 }

@@ -4,6 +4,7 @@ use anomaly_core::{Outcome, Quality, Timestamp};
 use bytes::Bytes;
 use parquet::column::reader::{ColumnReaderImpl, get_typed_column_reader};
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, FloatType, Int32Type, Int64Type};
+use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
 
@@ -39,6 +40,13 @@ impl SilverReader {
     /// [`LakeError::Parquet`] for bytes that are not Parquet or are damaged, [`LakeError::Column`] for another schema,
     /// [`LakeError::Cell`] for a cell that the writer never writes, [`LakeError::TooLarge`].
     pub fn new(object: Vec<u8>, bytes_max: usize) -> Result<Self, LakeError> {
+        // The library indexes by what pages claim and panics where they are damaged: an object's fault, not the process's.
+        std::panic::catch_unwind(|| Self::read(object, bytes_max)).unwrap_or_else(|_| {
+            Err(ParquetError::General("its pages are damaged: they claim what they do not hold".to_owned()).into())
+        })
+    }
+
+    fn read(object: Vec<u8>, bytes_max: usize) -> Result<Self, LakeError> {
         let file = SerializedFileReader::new(Bytes::from(object))?;
         let groups = file.metadata().row_groups();
         let unpacked = groups.iter().flat_map(RowGroupMetaData::columns).map(ColumnChunkMetaData::uncompressed_size);
@@ -132,6 +140,11 @@ impl Group<'_> {
         let about = columns[index].column_descr();
         if about.physical_type() != T::get_physical_type() || about.max_def_level() + about.max_rep_level() > 0 {
             return Err(wrong());
+        }
+        // The library panics where a damaged footer puts a column before the beginning of the file.
+        let start = columns[index].dictionary_page_offset().unwrap_or_else(|| columns[index].data_page_offset());
+        if start < 0 || columns[index].compressed_size() < 0 {
+            return Err(ParquetError::General(format!("the column `{name}` has a negative place or size")).into());
         }
         let rows = usize::try_from(self.group.metadata().num_rows()).unwrap_or_default();
         let mut reader: ColumnReaderImpl<T> = get_typed_column_reader(self.group.get_column_reader(index)?);
