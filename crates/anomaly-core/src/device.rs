@@ -4,6 +4,8 @@
 //! were below it. What the metrics say together is told once its evidence suffices ([`crate::telling`]). A crossed limit, a
 //! spike, a stuck sensor or one that fell silent is plain to see and told at once, within an episode as well.
 
+mod silence;
+
 use serde::{Deserialize, Serialize};
 
 use crate::cadence::Cadence;
@@ -13,7 +15,7 @@ use crate::detector::{DetectorId, Evidence, Rarity};
 use crate::telling::{Telling, Terms};
 use crate::{
     Anomaly, AnomalyId, Contribution, DeviceName, Explanation, MetricName, Observation, Outcome, Profile,
-    ReadingVerdict, Series, Severity, Timestamp,
+    ReadingVerdict, Scored, Series, Severity, Timestamp,
 };
 
 /// Readings of a metric inside its limits that end a breach.
@@ -51,47 +53,6 @@ impl DeviceStatus {
     }
 }
 
-/// Raised on the row on which somebody should hear of it.
-pub type Alert = Box<Anomaly>;
-
-/// What the engine says of one observation. Reused from row to row; [`crate::Engine::observe`] clears it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Scored {
-    /// How abnormal the device is now: 1.0 and more means abnormal, and it stays there while the fault lasts.
-    pub score: f64,
-    /// Set only on a row where an alert is raised.
-    pub alert: Option<Alert>,
-    /// Strength, below 1, of a surprise on this row that only a higher sensitivity would tell; 0 without one.
-    pub hint: f64,
-    /// How the device is after this row.
-    pub status: DeviceStatus,
-    /// Whether the status differs from before this row.
-    pub changed: bool,
-    /// One entry a reading, in the order of the observation.
-    pub readings: Vec<ReadingVerdict>,
-}
-
-impl Default for Scored {
-    fn default() -> Self {
-        Self { score: 0.0, alert: None, hint: 0.0, status: DeviceStatus::Warming, changed: false, readings: Vec::new() }
-    }
-}
-
-impl Scored {
-    /// Strength of the alert raised on this row, 0 when none was.
-    #[must_use]
-    pub fn alert_strength(&self) -> f64 {
-        self.alert.as_ref().map_or(0.0, |anomaly| anomaly.score)
-    }
-
-    /// The same for all sensitivities at once: 1 and more for an alert that is raised, less for one that a higher
-    /// sensitivity would raise.
-    #[must_use]
-    pub fn alert_rank(&self) -> f64 {
-        self.alert_strength().max(self.hint)
-    }
-}
-
 /// The state of one device: about 0.5 KiB for each metric and 45 bytes for each pair of them; 5.7 KiB with one metric alone,
 /// which has a history of its own.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -109,9 +70,9 @@ pub struct Device {
     /// Time of the first row after the device's last long silence, milliseconds.
     resumed: i64,
     is_silent: bool,
-    /// Fingerprint of the profiles by which the series are named; `None` until resolved.
+    /// Fingerprint of the profiles by which the series are named and set; `None` until resolved.
     #[serde(skip)]
-    named_by: Option<u64>,
+    applied: Option<u64>,
 }
 
 /// The value as far as its square and sums of it are still numbers: nothing measured is larger.
@@ -119,8 +80,8 @@ fn squarable(value: f64) -> f64 {
     value.clamp(-1e150, 1e150)
 }
 
-/// Usual time between the rows of the metrics that are there, milliseconds.
-fn fit_interval(series: &[Series], readings: &[ReadingVerdict]) -> f64 {
+/// Usual time between reports of those of a device's metrics that are there, milliseconds.
+fn usual_interval(series: &[Series], readings: &[ReadingVerdict]) -> f64 {
     let usual = readings.iter().map(|reading| series[reading.series].usual_interval_ms());
     usual.fold(f64::INFINITY, f64::min).min(f64::from(u32::MAX))
 }
@@ -143,7 +104,7 @@ impl Default for Device {
             arrived: 0,
             resumed: 0,
             is_silent: false,
-            named_by: None,
+            applied: None,
         }
     }
 }
@@ -189,17 +150,17 @@ impl Device {
         }
         let name = profile.canonical(observation.device, metric);
         self.series.iter().position(|series| series.is_named(name)).unwrap_or_else(|| {
-            self.series.push(Series::new(name));
+            self.series.push(Series::new(name, profile.settings(observation.device, name)));
             self.series.len() - 1
         })
     }
 
     /// Names and sets the series as the profile now does: an alias may have been added since they were first seen.
     pub(crate) fn apply(&mut self, profile: &Profile, fingerprint: u64, device: DeviceName<'_>) {
-        if self.named_by == Some(fingerprint) {
+        if self.applied == Some(fingerprint) {
             return;
         }
-        self.named_by = Some(fingerprint);
+        self.applied = Some(fingerprint);
         for index in 0..self.series.len() {
             // A stored name is a metric's name: it was one when it was stored.
             let Ok(metric) = MetricName::new(self.series[index].name()) else { continue };
@@ -211,7 +172,7 @@ impl Device {
                     self.series[index].rename(&name);
                 }
             }
-            self.series[index].settle(profile, fingerprint, device);
+            self.series[index].set(profile.settings(device, &name));
         }
     }
 
@@ -226,7 +187,7 @@ impl Device {
         (out.alert, out.hint) = (None, 0.0);
         self.apply(profile, fingerprint, observation.device);
         self.follow_arrivals(observation);
-        self.look_at_each(observation, profile, fingerprint, out);
+        self.look_at_each(observation, profile, out);
         let before = self.status;
         if out.readings.iter().any(|reading| reading.outcome == Outcome::Scored) {
             let told = self.look_at_all(observation, out);
@@ -249,59 +210,11 @@ impl Device {
         out.changed = self.status != before;
     }
 
-    fn follow_arrivals(&mut self, observation: &Observation<'_>) {
-        let arrived = observation.arrived.millis();
-        let interval = arrived - self.arrived;
-        if self.arrived > 0 && interval > 0 {
-            if self.cadence.limit_ms().is_some_and(|limit| interval as f64 > limit) {
-                self.resumed = observation.at.millis();
-            }
-            self.cadence.report(interval);
-        }
-        self.arrived = self.arrived.max(arrived);
-        self.is_silent = false;
-    }
-
-    /// Whether it has not reported for longer than it ever does, and nobody was told.
-    pub(crate) fn is_overdue(&self, now: Timestamp) -> bool {
-        let limit = self.cadence.limit_ms().filter(|_| !self.is_silent);
-        limit.is_some_and(|limit| (now.millis() - self.arrived) as f64 > limit)
-    }
-
-    /// Notices that the device has stopped reporting, as of the arrival of something else at `now`. Says so once a silence.
-    pub(crate) fn falls_silent(&mut self, tenant: &str, device: &str, now: Timestamp) -> Option<Anomaly> {
-        let silent_ms = (now.millis() - self.arrived) as f64;
-        let limit_ms = self.cadence.limit_ms().filter(|limit| silent_ms > *limit)?;
-        let is_wanted = self.series.iter().any(|series| series.settings().runs(DetectorId::Silence));
-        if self.is_silent || !is_wanted {
-            return None;
-        }
-        (self.is_silent, self.status, self.since) = (true, DeviceStatus::Abnormal, now.millis());
-        let usual_ms = self.cadence.usual_ms();
-        let since = self.arrived.saturating_add(usual_ms as i64);
-        let onset = Timestamp::from_millis(since).unwrap_or(now).min(now);
-        let explanation = Explanation::of_silent_device(device, silent_ms, usual_ms, silent_ms / limit_ms);
-        self.score = self.score.max(explanation.score);
-        let fixed = self.series.iter().filter_map(|series| series.settings().severity).max();
-        Some(Anomaly {
-            id: AnomalyId::of(tenant, device, &[], DetectorId::Silence, onset),
-            tenant: tenant.to_owned(),
-            device: device.to_owned(),
-            metrics: Vec::new(),
-            detector: DetectorId::Silence,
-            onset,
-            score: explanation.score,
-            severity: fixed.unwrap_or_else(|| Severity::of_strength(explanation.score)),
-            explanation,
-        })
-    }
-
     /// Places every reading in time and asks the detectors that look at one metric.
-    fn look_at_each(&mut self, observation: &Observation<'_>, profile: &Profile, fingerprint: u64, out: &mut Scored) {
+    fn look_at_each(&mut self, observation: &Observation<'_>, profile: &Profile, out: &mut Scored) {
         for (place, reading) in observation.readings.iter().enumerate() {
             let index = self.index(observation, place, profile);
             let series = &mut self.series[index];
-            series.settle(profile, fingerprint, observation.device);
             let value = reading.value.get();
             let mut verdict = ReadingVerdict {
                 series: index,
@@ -325,7 +238,7 @@ impl Device {
         let fit = out.readings.iter().filter(|reading| reading.outcome == Outcome::Scored);
         let sensitivity = fit.clone().map(|reading| series[reading.series].settings().sensitivity).fold(0.0, f64::max);
         let values = fit.map(|reading| (reading.series, squarable(reading.observed)));
-        let interval_ms = fit_interval(series, &out.readings);
+        let interval_ms = usual_interval(series, &out.readings);
         let joint = monitor.observe(values, observation.at, sensitivity, interval_ms, |metric, kind, departure| {
             let settings = series[metric].settings();
             settings.runs(kind) && settings.direction.covers(departure)
@@ -363,16 +276,6 @@ impl Device {
             }
         }
         telling.follow(&joint, monitor, observation.at, Terms { sensitivity, interval_ms, is_alone })
-    }
-
-    /// Asks which metrics have stopped reporting while the device goes on, and since when.
-    fn look_for_silence(&mut self, now: Timestamp) -> Vec<(Timestamp, Contribution)> {
-        let resumed = self.resumed;
-        let silent = self.series.iter_mut().filter_map(|series| {
-            let silence = series.falls_silent(now, resumed)?;
-            Some((silence.since, Contribution::of_silence(&silence, series)))
-        });
-        silent.collect()
     }
 
     /// Asks the history of a metric that is alone: it has no others to be compared with. A new surprise is told, or hinted
@@ -417,7 +320,7 @@ impl Device {
     fn follow_status(&mut self, readings: &[ReadingVerdict], at: Timestamp) {
         let before = self.status;
         let best = readings.iter().map(|reading| reading.evidence.strength).fold(0.0, f64::max);
-        let raised = self.series.iter().any(|series| series.raised || series.is_silent);
+        let raised = self.series.iter().any(|series| series.raised || series.is_missed(at));
         self.status = if raised || self.monitor.is_on() {
             DeviceStatus::Abnormal
         } else if self.monitor.is_warm() {
@@ -464,12 +367,7 @@ impl Device {
     /// Explains the newest row: why it is abnormal, metrics that are missing included, or how far it is from the line.
     #[must_use]
     pub fn explain(&self, readings: &[ReadingVerdict]) -> Explanation {
-        let now = self.series.iter().filter_map(Series::newest).max();
-        let silent = self.series.iter().filter(|series| series.is_silent).filter_map(|series| {
-            let silence = series.silence(now?, self.resumed)?;
-            Some(Contribution::of_silence(&silence, series))
-        });
-        Explanation::of(self.contributions(readings).chain(silent).collect())
+        Explanation::of(self.contributions(readings).chain(self.missed()).collect())
     }
 
     fn contributions(&self, readings: &[ReadingVerdict]) -> impl Iterator<Item = Contribution> {

@@ -81,7 +81,7 @@ impl Engine {
             for (name, device) in devices.iter_mut().filter(|(_, device)| device.is_overdue(now)) {
                 if let (Ok(profile), Ok(named)) = (&profile, DeviceName::new(name)) {
                     device.apply(profile, profiles.fingerprint(), named);
-                    silent.extend(device.falls_silent(tenant, name, now));
+                    silent.extend(device.fall_silent(tenant, name, now));
                 }
             }
         }

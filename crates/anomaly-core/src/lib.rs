@@ -19,6 +19,7 @@ mod familiar;
 mod name;
 pub mod profile;
 mod reading;
+mod scored;
 mod series;
 mod telling;
 mod time;
@@ -34,7 +35,7 @@ pub use reading::{Finite, METRICS_MAX, NotFinite, Observation, Quality, Reading}
 pub use series::{FUTURE_MAX_MS, LATE_RUN_ACCEPTED, Outcome, ReadingVerdict, Series};
 pub use time::{TimeError, Timestamp};
 
-pub use device::{Alert, Scored};
+pub use scored::{Alert, Scored};
 
 /// Version of the serialised [`Engine`]: part of every snapshot, raised whenever the layout or the meaning of a field
 /// changes.

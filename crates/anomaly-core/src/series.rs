@@ -5,10 +5,13 @@ use serde::{Deserialize, Serialize};
 use crate::cadence::Cadence;
 use crate::detector::novelty::{Novelty, Surprise};
 use crate::detector::{Detector, Evidence, Input, limit::Limit, stuck::Stuck};
-use crate::{DetectorId, DeviceName, MetricSettings, Profile, Quality, Timestamp};
+use crate::{DetectorId, MetricSettings, Quality, Timestamp};
 
 /// A reading this much ahead of its arrival is from the future: kept and counted, not scored, one hour.
 pub const FUTURE_MAX_MS: i64 = 3_600_000;
+
+/// A metric that is silent for longer was taken off: its device is not abnormal for that, one week.
+const MISSED_MAX_MS: i64 = 7 * 86_400_000;
 
 /// So many readings in a row that are late, but in order among themselves, mean that the device's clock was set back:
 /// from then on they are scored again.
@@ -93,7 +96,7 @@ pub struct Series {
     /// Readings since the last one that spoke for it.
     pub(crate) quiet: u8,
     /// It has stopped reporting, and that was told.
-    pub(crate) is_silent: bool,
+    is_silent: bool,
     /// Another series goes by the name under which the profile now knows this one.
     is_retired: bool,
     cadence: Cadence,
@@ -103,13 +106,10 @@ pub struct Series {
     novelty: Option<Box<Novelty>>,
     #[serde(skip)]
     settings: MetricSettings,
-    /// Fingerprint of the profiles that the settings come from; `None` until resolved.
-    #[serde(skip)]
-    settled: Option<u64>,
 }
 
 impl Series {
-    pub(crate) fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str, settings: MetricSettings) -> Self {
         Self {
             name: name.into(),
             newest: 0,
@@ -123,8 +123,7 @@ impl Series {
             limit: Limit::default(),
             stuck: Stuck::default(),
             novelty: None,
-            settings: MetricSettings::default(),
-            settled: None,
+            settings,
         }
     }
 
@@ -164,7 +163,6 @@ impl Series {
     /// Takes another name, under which the profile now knows it.
     pub(crate) fn rename(&mut self, name: &str) {
         self.name = name.into();
-        self.settled = None;
     }
 
     /// Receives nothing from now on: another series bears the name that the profile gave this one.
@@ -172,12 +170,9 @@ impl Series {
         (self.is_retired, self.raised, self.is_silent) = (true, false, false);
     }
 
-    /// Resolves the settings again if the profiles changed.
-    pub(crate) fn settle(&mut self, profile: &Profile, fingerprint: u64, device: DeviceName<'_>) {
-        if self.settled != Some(fingerprint) {
-            self.settings = profile.settings(device, &self.name);
-            self.settled = Some(fingerprint);
-        }
+    /// Puts other settings into force: the profiles changed, or a snapshot, which has none, was read.
+    pub(crate) fn set(&mut self, settings: MetricSettings) {
+        self.settings = settings;
     }
 
     /// Places a reading in time; `None` means it is to be scored.
@@ -216,6 +211,11 @@ impl Series {
         let silence = self.silence(now, resumed_ms).filter(|silence| silence.strength > 1.0)?;
         self.is_silent = true;
         Some(silence)
+    }
+
+    /// Whether it is silent, and was not for so long that nobody waits for it any more.
+    pub(crate) fn is_missed(&self, now: Timestamp) -> bool {
+        self.is_silent && now.millis() - self.newest <= MISSED_MAX_MS
     }
 
     /// How long it has been silent, beside how long it may be; `None` while that is not known.
@@ -266,7 +266,7 @@ mod tests {
 
     fn outcomes(times: &[(i64, i64)]) -> Vec<Outcome> {
         let at = |offset| Timestamp::from_millis(T0 + offset).unwrap();
-        let mut series = Series::new("x");
+        let mut series = Series::new("x", MetricSettings::default());
         let outcome = |(m, a): &(i64, i64)| series.unfit(at(*m), at(*a), Quality::Good).unwrap_or(Outcome::Scored);
         times.iter().map(outcome).collect()
     }

@@ -32,7 +32,7 @@ const BEYOND_MAX: f64 = 50.0;
 const BEYOND_FURTHER: f64 = 1.5;
 const BEYOND_PAUSE: u32 = 144;
 
-/// What a device is told about with.
+/// The terms on which episodes of a device are told.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terms {
     /// False alerts a device and week that are accepted.

@@ -128,6 +128,41 @@ fn a_machine_that_is_switched_off_and_on_again_is_no_anomaly_and_its_sensors_are
 }
 
 #[test]
+fn a_machine_that_stood_still_for_a_week_is_known_again_when_it_runs() {
+    let (mut watched, mut pump) = a_pump_that_ran();
+    let back = JUDGED + 7 * 1_440;
+    for minute in JUDGED..back + 1_440 {
+        let mut row = pump.row(minute);
+        if minute < back {
+            (row[0].1, row[1].1) = (0.0, 0.2);
+            row[2].1 = 30.0 + 0.4 * noise(3, minute);
+            pump.heat = 0.0;
+        }
+        let score = watched.send("pump-1", minute, &row);
+        assert!(minute >= back || score < 1.0, "minute {}", minute - JUDGED);
+    }
+    assert_eq!(watched.told_from(JUDGED), []);
+}
+
+#[test]
+fn a_metric_that_was_taken_off_is_waited_for_a_week_and_the_others_are_watched_on() {
+    let (mut watched, mut pump) = a_pump_that_ran();
+    let (given_up, fault) = (JUDGED + 7 * 1_440 + 10, JUDGED + 12 * 1_440);
+    let mut abnormal = 0;
+    for minute in JUDGED..fault + 240 {
+        let mut row = pump.row(minute);
+        if minute >= fault {
+            row[1].1 += 2.5;
+        }
+        let score = watched.send("pump-1", minute, &row[..2]);
+        abnormal += i32::from((given_up..fault).contains(&minute) && score >= 1.0);
+    }
+    assert!(abnormal < 100, "{abnormal} of {} minutes", fault - given_up);
+    let told = watched.told_from(fault);
+    assert!(told.first().is_some_and(|(_, _, metrics)| metrics.contains("power")), "{told:?}");
+}
+
+#[test]
 fn what_comes_every_morning_is_told_a_few_times_and_then_no_more() {
     let (mut watched, mut pump) = a_pump_that_ran();
     for minute in JUDGED..JUDGED + 10 * 1_440 {

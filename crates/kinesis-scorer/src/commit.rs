@@ -60,7 +60,8 @@ pub async fn put<W: PutIfAbsent + Sync>(
 /// Commits a batch. Returns the calls it took beside the outcome.
 ///
 /// More items than a transaction may change go first, in chunks that are safe to repeat, each on condition that the
-/// checkpoint has not moved; the checkpoint is in the last one. An answer that never came is settled by reading the checkpoint: it is ours, or still the old one, or has moved.
+/// checkpoint has not moved; the checkpoint is in the last one. An answer that never came is settled by reading the
+/// checkpoint: it is ours, or still the old one, or has moved.
 ///
 /// # Errors
 /// The store's, after bounded tries. It is then unknown whether the batch is committed; when it comes again, the checkpoint

@@ -77,8 +77,8 @@ pub enum CommitError {
 
 /// Applies a transaction: everything or nothing.
 ///
-/// Conditions: the checkpoint, or that of the guard, still has the expected version; no anomaly of that key is there; no state with an equal or
-/// higher sequence number is there. A moved checkpoint is reported before anything else. Applying the same transaction
+/// Conditions: the checkpoint, or that of the guard, still has the expected version; no anomaly of that key is there; no
+/// state with an equal or higher sequence number is there. A moved checkpoint is reported before anything else. Applying the same transaction
 /// again is refused by the conditions, so that repeating is safe.
 pub trait CommitTransaction {
     /// Tries once.

@@ -54,8 +54,8 @@ const LEVERAGE_FREE: f64 = 2.0;
 /// At least so many metrics at rest, and this part of those that are there, mean that the machine is switched off.
 const REST_MIN: usize = 2;
 const REST_PART: f64 = 0.4;
-/// Rows after a rest in which nothing is told: it runs up, and what was cold becomes warm.
-const RUN_UP: u32 = 64;
+/// How long after a rest nothing is told: it runs up, and what was cold becomes warm.
+const RUN_UP_MS: i64 = 2 * 3_600_000;
 /// Where a row has less than this part of a device's metrics on average, over so many rows, each message carries some of
 /// them: the last value of another stands for it, for so many rows a metric.
 const SPARSE: f32 = 0.5;
@@ -127,8 +127,8 @@ pub(crate) struct Monitor {
     /// Part of the metrics that a row has on average.
     presence: f32,
     episode: Episode,
-    /// Rows until a machine that was switched off has run up.
-    run_up: u32,
+    /// When a machine that was switched off will have run up, milliseconds; 0 for one that never was.
+    runs_from: i64,
     #[serde(skip)]
     row: Row,
 }
@@ -181,8 +181,8 @@ impl Monitor {
     }
 
     /// Takes one row: `(metric, value)` for the metrics that are there, each metric once. `sensitivity` is the expected
-    /// number of false alerts a device and week, `interval_ms` the usual time between rows; `counts(metric, kind, departure)` says whether a departure of that kind and
-    /// sign matters.
+    /// number of false alerts a device and week, `interval_ms` the usual time between rows; `counts(metric, kind,
+    /// departure)` says whether a departure of that kind and sign matters.
     pub(crate) fn observe(
         &mut self,
         values: impl Iterator<Item = (usize, f64)> + Clone,
@@ -197,15 +197,19 @@ impl Monitor {
         self.regression.grow(size);
         self.rows = self.rows.saturating_add(1);
         let rests = self.is_warm() && self.rests(values.clone());
-        self.run_up = if rests { RUN_UP } else { self.run_up.saturating_sub(1) };
-        let rate = if rests { 0.0 } else { self.learning_rate() };
+        if rests {
+            self.runs_from = at.millis().saturating_add(RUN_UP_MS);
+        }
+        let is_running_up = at.millis() < self.runs_from;
+        let rate = if rests { None } else { Some(self.learning_rate()) };
         self.standardise(values, rate);
         self.regression.set(&self.row.z, at.millis());
         let was_on = self.episode.is_on();
-        if rests {
-            self.rest();
-        } else {
+        if let Some(rate) = rate {
             self.chart(rate, counts);
+            if is_running_up {
+                self.row.shares.iter_mut().for_each(|share| share.spike = 0.0);
+            }
             if rate > 0.0 {
                 self.learn(rate);
                 if self.rows >= self.refresh_at {
@@ -216,12 +220,14 @@ impl Monitor {
                 self.best = 0.0;
             }
             self.episode.follow(self.best);
+        } else {
+            self.rest();
         }
         Joint {
             best: f64::from(self.best),
             phase: Phase::of(was_on, self.episode.is_on()),
             beyond: f64::from(self.beyond_episode()),
-            is_running_up: self.run_up > 0,
+            is_running_up,
         }
     }
 
@@ -256,7 +262,8 @@ impl Monitor {
         learning.rate
     }
 
-    fn standardise(&mut self, values: impl Iterator<Item = (usize, f64)>, rate: f32) {
+    /// Sets the row. Without a `rate` nothing at all is learned of it.
+    fn standardise(&mut self, values: impl Iterator<Item = (usize, f64)>, rate: Option<f32>) {
         let size = self.metrics.len();
         let row = &mut self.row;
         row.z.clear();
@@ -264,7 +271,16 @@ impl Monitor {
         row.present.clear();
         row.present.resize(size, false);
         for (metric, value) in values {
-            if let Some(z) = self.metrics[metric].standardise(value, f64::from(rate)) {
+            let state = &mut self.metrics[metric];
+            if state.is_gone() {
+                // Since it went, its place among the inputs was filled by what the others made one expect.
+                self.regression.restart(size);
+            }
+            let z = match rate {
+                Some(rate) => state.standardise(value, f64::from(rate)),
+                None => state.measure(value),
+            };
+            if let Some(z) = z {
                 row.z[metric] = z;
                 row.present[metric] = true;
             }
@@ -334,7 +350,8 @@ impl Monitor {
             self.row.shares.push(state.share(charted, fit.expected, fit.deviation));
         }
         self.keep_lone_spike();
-        if size > 1 && live == size && (0..size).any(|metric| counts(metric, DetectorId::Relation, 1.0)) {
+        let awaited = self.metrics.iter().filter(|metric| !metric.is_gone()).count();
+        if size > 1 && live == awaited && (0..size).any(|metric| counts(metric, DetectorId::Relation, 1.0)) {
             let whole = self.whole.chart(sums, self.rows, rate);
             if self.is_warm() && whole > best {
                 self.spread_blame(whole);
@@ -350,7 +367,7 @@ impl Monitor {
         let moved =
             self.metrics.iter().zip(&self.row.present).filter(|(metric, present)| **present && metric.has_moved());
         let is_new = (1..adopted::AFTER).contains(&self.episode.rows());
-        let most = if self.metrics.len() > 1 && moved.count() <= 1 && !is_new && self.run_up == 0 {
+        let most = if self.metrics.len() > 1 && moved.count() <= 1 && !is_new {
             self.row.shares.iter().map(|share| share.spike.abs()).fold(0.0, f64::max)
         } else {
             f64::INFINITY
@@ -384,7 +401,7 @@ impl Monitor {
                 }
             }
         }
-        if known.iter().all(|known| *known) {
+        if known.iter().zip(&self.metrics).all(|(known, metric)| *known || metric.is_gone()) {
             let history = self.metrics.iter().map(Metric::seen).min().unwrap_or(0);
             self.regression.learn(metric::covariance_rate(history) * f64::from(rate));
         }
@@ -418,103 +435,4 @@ impl Monitor {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-
-    /// Noise with a standard deviation of one, from a fixed seed (`SplitMix64` and the sum of twelve uniform numbers).
-    pub(crate) fn noise(seed: u64) -> impl Iterator<Item = f64> {
-        let mut state = seed.wrapping_mul(0xd129_0d5b_ce5f_3a2b);
-        std::iter::repeat_with(move || {
-            let uniform = || {
-                state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-                let mut z = state;
-                z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-                z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-                ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
-            };
-            std::iter::repeat_with(uniform).take(12).sum::<f64>() - 6.0
-        })
-    }
-
-    /// Runs rows through a fresh monitor; returns `(best, is_on)` of each.
-    fn run(rows: impl IntoIterator<Item = Vec<f64>>) -> Vec<(f64, bool)> {
-        let mut monitor = Monitor::default();
-        rows.into_iter()
-            .map(|row| {
-                let values: Vec<(usize, f64)> = row.into_iter().enumerate().filter(|(_, x)| x.is_finite()).collect();
-                let joint = monitor.observe(
-                    values.into_iter(),
-                    Timestamp::MIN,
-                    crate::profile::SENSITIVITY_DEFAULT,
-                    0.0,
-                    |_, _, _| true,
-                );
-                (joint.best, matches!(joint.phase, Phase::Opens | Phase::Within))
-            })
-            .collect()
-    }
-
-    fn alarms(found: &[(f64, bool)]) -> usize {
-        found.windows(2).filter(|pair| pair[1].1 && !pair[0].1).count()
-    }
-
-    #[test]
-    fn a_single_metric_that_shifts_by_two_deviations_is_found_soon() {
-        let found = run(noise(2).take(1_400).enumerate().map(|(i, x)| vec![x + if i >= 1_000 { 2.0 } else { 0.0 }]));
-        assert_eq!(alarms(&found[..1_000]), 0);
-        assert!(found[1_000..1_040].iter().any(|(_, on)| *on));
-    }
-
-    #[test]
-    fn plain_noise_is_left_alone() {
-        let count: usize = (10..20).map(|seed| alarms(&run(noise(seed).take(10_000).map(|x| vec![x])))).sum();
-        assert!(count <= 2, "{count} episodes in 100,000 rows");
-    }
-
-    /// A load that wanders, and three metrics that follow it.
-    fn plant(seed: u64) -> impl Iterator<Item = Vec<f64>> {
-        let (mut values, mut load) = (noise(seed), 0.0);
-        std::iter::repeat_with(move || {
-            let mut next = || values.next().unwrap_or(0.0);
-            load += 0.05 * (next() - load);
-            let shared = load * 6.0;
-            vec![shared + 0.2 * next(), 2.0 * shared + 0.3 * next(), -shared + 0.2 * next()]
-        })
-    }
-
-    #[test]
-    fn a_relation_that_breaks_is_found_though_every_metric_alone_is_in_its_range() {
-        let rows = plant(3).take(3_000).enumerate().map(|(i, mut row)| {
-            if i >= 2_500 {
-                row[2] = -row[2];
-            }
-            row
-        });
-        let found = run(rows);
-        assert_eq!(alarms(&found[..2_500]), 0);
-        assert!(found[2_500..2_560].iter().any(|(_, on)| *on));
-    }
-
-    #[test]
-    fn metrics_that_wander_together_are_left_alone() {
-        let count: usize = (30..40).map(|seed| alarms(&run(plant(seed).take(8_000)))).sum();
-        assert!(count <= 3, "{count} episodes in 80,000 rows");
-    }
-
-    #[test]
-    fn missing_values_do_not_alarm() {
-        let rows = plant(5).take(6_000).enumerate().map(|(i, mut row)| {
-            row[i % 3] = if i * 7 % 10 < 3 { f64::NAN } else { row[i % 3] };
-            row
-        });
-        let count = alarms(&run(rows));
-        assert!(count <= 2, "{count} episodes in 6,000 rows of which three in ten lack a value");
-    }
-
-    #[test]
-    fn a_lasting_change_is_abnormal_for_its_first_hours_and_normal_in_the_end() {
-        let found = run(noise(6).take(9_000).enumerate().map(|(i, x)| vec![x + if i >= 1_000 { 8.0 } else { 0.0 }]));
-        assert!(found[1_010..1_500].iter().all(|(_, on)| *on));
-        assert!(found[8_500..].iter().all(|(_, on)| !on));
-    }
-}
+pub(crate) mod tests;

@@ -24,6 +24,8 @@ const SETTLE_PART: f64 = 0.9;
 const FOLLOW: f32 = 1.0 / 512.0;
 /// Within an episode it follows at a quarter of that.
 const FOLLOW_WITHIN: f64 = 0.25;
+/// A metric that was absent for so many rows is gone: nothing waits for it any more.
+const GONE_ROWS: u32 = 4_096;
 /// A lone reading so many standard deviations off, and so many times as far as any before, is a spike: of the value and of
 /// the residual.
 const SPIKE: (f32, f32) = (8.0, 2.0);
@@ -114,24 +116,34 @@ impl Metric {
         libm::sqrt(self.variance + dust * dust).max(f64::MIN_POSITIVE)
     }
 
-    /// The value in standard deviations from the mean, and what was learned from it; `None` while it settles.
+    /// The value in standard deviations from the mean, from which mean and spread are learned; `None` while it settles.
     pub(super) fn standardise(&mut self, value: f64, rate: f64) -> Option<f64> {
-        self.seen = self.seen.saturating_add(1);
-        self.age = 0;
-        if self.seen <= SETTLE {
+        if self.seen < SETTLE {
+            self.seen += 1;
+            self.age = 0;
             self.settling.push(value);
             self.settle();
             return None;
         }
         let spread = self.spread();
-        let off = (value - self.mean) / spread;
-        let z = off.clamp(-CLIP, CLIP);
-        self.off = off.clamp(-OFF_MAX, OFF_MAX) as f32;
+        let z = self.measure(value)?;
         let count = f64::from(self.seen.min(MEMORY));
-        self.mean +=
-            z * spread * (rate / count).max(f64::from(self.follow) * if rate > 0.0 { 1.0 } else { FOLLOW_WITHIN });
+        let follow = f64::from(self.follow) * if rate > 0.0 { 1.0 } else { FOLLOW_WITHIN };
+        self.mean += z * spread * (rate / count).max(follow);
         self.variance *= 1.0 + rate * 2.0 / (count + 1.0) * (z * z - 1.0);
         Some(z)
+    }
+
+    /// The value in standard deviations from the mean, of which nothing is learned; `None` while it settles.
+    pub(super) fn measure(&mut self, value: f64) -> Option<f64> {
+        self.age = 0;
+        if self.seen < SETTLE {
+            return None;
+        }
+        self.seen = self.seen.saturating_add(1);
+        let off = (value - self.mean) / self.spread();
+        self.off = off.clamp(-OFF_MAX, OFF_MAX) as f32;
+        Some(off.clamp(-CLIP, CLIP))
     }
 
     /// Mean and spread of the readings so far, each counted as far as its distance from their median is believable.
@@ -161,6 +173,11 @@ impl Metric {
     pub(super) fn held(&mut self, rows_max: u32) -> Option<f64> {
         self.age = self.age.saturating_add(1);
         (self.seen > SETTLE && self.age <= rows_max).then_some(f64::from(self.last))
+    }
+
+    /// Whether it has been absent for so long that nothing waits for it.
+    pub(super) fn is_gone(&self) -> bool {
+        self.age > GONE_ROWS
     }
 
     /// Whether a metric that is usually far from zero is near it.

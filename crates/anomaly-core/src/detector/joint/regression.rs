@@ -54,9 +54,13 @@ fn place(row: usize, column: usize) -> usize {
 impl Regression {
     /// Makes room for `size` metrics. A metric that appears makes it begin anew: what it knew lacks an input.
     pub(super) fn grow(&mut self, size: usize) {
-        if size == self.size {
-            return;
+        if size != self.size {
+            self.restart(size);
         }
+    }
+
+    /// Begins anew, for `size` metrics.
+    pub(super) fn restart(&mut self, size: usize) {
         *self = Self { size, first_ms: self.first_ms, ..Self::default() };
         if self.is_used() {
             let inputs = self.inputs_len();
@@ -78,6 +82,12 @@ impl Regression {
     /// How many inputs the expectation of one metric has, `None` while it does not speak.
     pub(super) fn inputs_of_one(&self) -> Option<usize> {
         self.is_ready.then(|| LAGS * (self.size - 1) + SEASON)
+    }
+
+    /// How many rows it has learned from.
+    #[cfg(test)]
+    pub(super) fn learned(&self) -> u32 {
+        self.learned
     }
 
     /// Sets the inputs of a row measured at `at_ms`. `z` are standardised values.
