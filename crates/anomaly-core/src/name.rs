@@ -39,15 +39,28 @@ fn shown(text: &str) -> String {
     out
 }
 
-fn check(
+/// What a name is of, how long it may be, and what it may hold, in words.
+struct Kind {
     what: &'static str,
-    text: &str,
     bytes_max: usize,
     allowed: &'static str,
-    first: fn(char) -> bool,
-    rest: fn(char) -> bool,
-    last: fn(char) -> bool,
+}
+
+/// Checks a name by what its first, its other and its last characters may be. `plain` holds for bytes that may stand anywhere
+/// but in the first place.
+fn check(
+    text: &str,
+    Kind { what, bytes_max, allowed }: Kind,
+    first: impl Fn(char) -> bool,
+    rest: impl Fn(char) -> bool,
+    last: impl Fn(char) -> bool,
+    plain: impl Fn(u8) -> bool,
 ) -> Result<(), NameError> {
+    // Nearly every name is of plain bytes; all are looked at, so that the compiler compares many at once.
+    let all_plain = text.bytes().fold(true, |all, byte| all & plain(byte));
+    if all_plain && text.len() <= bytes_max && text.chars().next().is_some_and(&first) {
+        return Ok(());
+    }
     let refuse = |problem| Err(NameError { what, shown: shown(text), problem });
     let mut chars = text.chars();
     let Some(start) = chars.next() else { return refuse(Problem::Empty) };
@@ -67,7 +80,7 @@ fn check(
 }
 
 macro_rules! name {
-    ($(#[$doc:meta])* $name:ident, $what:literal, $max:literal, $allowed:literal, $first:expr, $rest:expr, $last:expr) => {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $max:literal, $allowed:literal, $first:expr, $rest:expr, $last:expr, $plain:expr) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name<'a>(&'a str);
@@ -81,7 +94,7 @@ macro_rules! name {
             /// # Errors
             /// [`NameError`] says which rule is broken and shows the start of the text, escaped.
             pub fn new(text: &'a str) -> Result<Self, NameError> {
-                check($what, text, $max, $allowed, $first, $rest, $last)?;
+                check(text, Kind { what: $what, bytes_max: $max, allowed: $allowed }, $first, $rest, $last, $plain)?;
                 Ok(Self(text))
             }
 
@@ -105,22 +118,44 @@ name!(
     TenantName, "tenant", 64, "ASCII letters, digits, `_` and `-`, the first a letter or digit",
     |c| c.is_ascii_alphanumeric(),
     |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'),
-    |_| true
+    |_| true,
+    |byte| PLAIN[usize::from(byte)] & PLAIN_TENANT != 0
 );
 name!(
     /// One device of a tenant: 1 to 128 bytes of ASCII letters, digits, `_`, `-`, `.`, `:` and `@`, starting with a letter or digit.
     DeviceName, "device", 128, "ASCII letters, digits, `_`, `-`, `.`, `:` and `@`, the first a letter or digit",
     |c| c.is_ascii_alphanumeric(),
     |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':' | '@'),
-    |_| true
+    |_| true,
+    |byte| PLAIN[usize::from(byte)] & PLAIN_DEVICE != 0
 );
 name!(
     /// One metric of a device: 1 to 128 bytes of UTF-8 without control characters and `#`, no white space at either end.
     MetricName, "metric", 128, "any but control characters and `#`, with no white space at either end",
     |c| metric_character(c) && !c.is_whitespace(),
     metric_character,
-    |c| !c.is_whitespace()
+    |c| !c.is_whitespace(),
+    |byte| PLAIN[usize::from(byte)] & PLAIN_METRIC != 0
 );
+
+const PLAIN_TENANT: u8 = 1;
+const PLAIN_DEVICE: u8 = 2;
+const PLAIN_METRIC: u8 = 4;
+
+/// In which names a byte may stand anywhere but in the first place: a table, because every reading's name is checked.
+static PLAIN: [u8; 256] = {
+    let mut plain = [0; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        let tenant = byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+        let device = tenant || matches!(byte, b'.' | b':' | b'@');
+        let metric = byte.is_ascii_graphic() && byte != b'#';
+        plain[byte as usize] =
+            (PLAIN_TENANT * tenant as u8) | (PLAIN_DEVICE * device as u8) | (PLAIN_METRIC * metric as u8);
+        byte += 1;
+    }
+    plain
+};
 
 fn metric_character(c: char) -> bool {
     !c.is_control() && c != '#'

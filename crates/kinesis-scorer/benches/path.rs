@@ -82,7 +82,7 @@ struct Tally {
 fn run(readings: u64, score: bool) -> Tally {
     let tenancy = Tenancy::new(None, "default");
     let profiles = ProfileSet::default();
-    let (mut state, mut fold) = (ShardState::default(), Fold::default());
+    let (mut state, mut fold, mut batch) = (ShardState::default(), Fold::default(), Batch::default());
     let (mut bytes, mut payload) = (Vec::new(), Vec::new());
     let mut tally = Tally { readings: 0, spent: Duration::ZERO, stored: 0 };
     for index in 0..readings.div_ceil(MESSAGES as u64 * METRICS) {
@@ -93,7 +93,7 @@ fn run(readings: u64, score: bool) -> Tally {
         }
         let started = Instant::now();
         let Ok(event) = KinesisEvent::parse(&bytes) else { continue };
-        let mut batch = Batch::default();
+        batch.clear();
         for record in &event.records {
             let decoded = record.payload_bytes(&mut payload);
             let raw = RawRecord {

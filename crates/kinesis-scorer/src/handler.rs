@@ -51,6 +51,7 @@ pub struct Scorer<W, M> {
     /// Warm shards, the one used last at the end. Taken out while a batch is handled, so that a batch that fails or is
     /// dropped half-way leaves nothing behind that could be wrong.
     memory: Mutex<VecDeque<(ShardId, Warm)>>,
+    bench: Mutex<Option<Workbench>>,
     profiles: tokio::sync::Mutex<Option<Profiles>>,
 }
 
@@ -68,6 +69,14 @@ impl From<StoreError> for Failed {
     }
 }
 
+/// Room to work in, kept from batch to batch: what a batch leaves in it is cleared before the next.
+#[derive(Debug, Default)]
+struct Workbench {
+    fold: Fold,
+    batch: Batch,
+    bytes: Vec<u8>,
+}
+
 /// What is known of a try while it runs.
 #[derive(Debug, Default)]
 struct Progress {
@@ -80,7 +89,15 @@ impl<W: ScorerWorld, M: EmitMetrics + Sync> Scorer<W, M> {
     /// A scorer that remembers nothing yet.
     pub fn new(world: W, metrics: M, config: Config) -> Self {
         let tenancy = Tenancy::new(config.stream_tenant.as_deref(), &config.default_tenant);
-        Self { world, metrics, config, tenancy, memory: Mutex::default(), profiles: tokio::sync::Mutex::default() }
+        Self {
+            world,
+            metrics,
+            config,
+            tenancy,
+            memory: Mutex::default(),
+            bench: Mutex::default(),
+            profiles: tokio::sync::Mutex::default(),
+        }
     }
 
     /// The stores.
@@ -174,17 +191,19 @@ impl<W: ScorerWorld, M: EmitMetrics + Sync> Scorer<W, M> {
         let (profiles, fingerprint) = self.profiles_in_force(&warm, invocation.now, snapshot_near, progress).await?;
 
         let unscored = tooth!("snapshot-before-batch").then(|| warm.state.clone());
-        let (mut batch, open) = self.score(&mut warm, &fresh, &profiles, invocation);
+        let mut bench = self.bench.lock().map_or_else(|_| None, |mut bench| bench.take()).unwrap_or_default();
+        let open = self.score(&mut warm, &fresh, &profiles, invocation, &mut bench);
+        let batch = &mut bench.batch;
         let open = if tooth!("rest-is-forgotten") { None } else { open };
         if tooth!("metrics-before-commit") {
-            self.report(&batch, invocation, progress).await;
+            self.report(batch, invocation, progress).await;
         }
         let Some(last_seq) = batch.last_seq else {
             self.keep(shard, warm);
             return Ok(open);
         };
         let scored = unscored.map(|unscored| std::mem::replace(&mut warm.state, unscored));
-        let next = self.store(shard, &warm, &mut batch, last_seq, &fingerprint, progress).await;
+        let next = self.store(shard, &warm, batch, last_seq, &fingerprint, progress).await;
         if let Some(scored) = scored {
             warm.state = scored;
         }
@@ -211,7 +230,10 @@ impl<W: ScorerWorld, M: EmitMetrics + Sync> Scorer<W, M> {
         warm.checkpoint = Some(next);
         warm.profiles = Some(fingerprint);
         self.keep(shard, warm);
-        self.report(&batch, invocation, progress).await;
+        self.report(batch, invocation, progress).await;
+        if let Ok(mut idle) = self.bench.lock() {
+            *idle = Some(bench);
+        }
         progress.first_open = open;
         Ok(open)
     }
@@ -223,27 +245,29 @@ impl<W: ScorerWorld, M: EmitMetrics + Sync> Scorer<W, M> {
         records: &[&KinesisRecord<'_>],
         profiles: &ProfileSet,
         invocation: &Invocation<'_>,
-    ) -> (Batch, Option<SequenceNumber>) {
+        bench: &mut Workbench,
+    ) -> Option<SequenceNumber> {
         // A reserve larger than the whole time would let no record through.
         let half = (invocation.remaining)() / 2;
         let reserve = Duration::from_millis(u64::from(self.config.reserve_ms)).min(half).max(RESERVE_MIN);
-        let (mut fold, mut batch, mut bytes) = (Fold::default(), Batch::default(), Vec::new());
+        let Workbench { fold, batch, bytes } = bench;
+        batch.clear();
         for (index, record) in records.iter().enumerate() {
             if index % DEADLINE_STRIDE == 0 && (invocation.remaining)() < reserve {
                 tracing::warn!(scored = index, of = records.len(), "time is running out, committing what is scored");
-                return (batch, Some(record.sequence));
+                return Some(record.sequence);
             }
-            let decoded = record.payload_bytes(&mut bytes);
+            let decoded = record.payload_bytes(bytes);
             let raw = RawRecord {
                 seq: record.sequence,
                 arrived: record.arrived,
                 partition_key: &record.partition_key,
                 data: decoded.as_ref().map(|()| bytes.as_slice()).map_err(|poison| (poison, record.data.as_bytes())),
             };
-            let form = fold.take(&mut warm.state, &raw, profiles, &self.tenancy, &mut batch);
+            let form = fold.take(&mut warm.state, &raw, profiles, &self.tenancy, batch);
             batch.keep_raw(&raw, form);
         }
-        (batch, None)
+        None
     }
 
     /// Writes the batch's objects, all at once, and says what the checkpoint becomes.

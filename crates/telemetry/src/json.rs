@@ -17,6 +17,7 @@
 //! - `quality`: the text `good`, `uncertain` or `bad`, of all readings; any other text is an attribute, a number is a metric;
 //! - [`IGNORED`]: numbers that are no measurements.
 
+pub(crate) mod scan;
 pub(crate) mod time;
 pub(crate) mod value;
 
@@ -29,6 +30,7 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use crate::payload::rows::{Row, too_many_metrics};
 use crate::payload::text::{Arena, Text};
 use crate::poison::{KEYS_MAX, METRICS_MAX, Poison, PoisonReason, Shown};
+use scan::Scanner;
 use value::{Key, Scalar, State, Value};
 
 /// Keys whose numbers are no measurements.
@@ -65,12 +67,68 @@ pub(crate) fn read_object<'p>(
     keys: &mut Vec<Text<'p>>,
     rows: &mut Vec<Row<'p>>,
 ) -> Parsed<Object<'p>> {
+    if let Some(parsed) = read_plain(text, arena, keys, rows) {
+        return parsed;
+    }
+    arena.clear();
+    keys.clear();
+    rows.clear();
+    read_any(text, arena, keys, rows)
+}
+
+/// [`read_object`] with the whole grammar.
+fn read_any<'p>(
+    text: &'p str,
+    arena: &mut Arena,
+    keys: &mut Vec<Text<'p>>,
+    rows: &mut Vec<Row<'p>>,
+) -> Parsed<Object<'p>> {
     let mut state = State::new(arena);
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let read = deserializer
-        .deserialize_map(ObjectVisitor { state: &mut state, keys, rows })
+        .deserialize_map(ObjectVisitor { state: &mut state, keys, marks: 0, rows })
         .and_then(|object| deserializer.end().map(|()| object));
     conclude(read, state)
+}
+
+/// [`read_object`] for a flat object of plain texts and numbers; `None` for any other, and then nothing that was collected
+/// counts.
+fn read_plain<'p>(
+    text: &'p str,
+    arena: &mut Arena,
+    keys: &mut Vec<Text<'p>>,
+    rows: &mut Vec<Row<'p>>,
+) -> Option<Parsed<Object<'p>>> {
+    let mut state = State::new(arena);
+    let mut visitor = ObjectVisitor { state: &mut state, keys, marks: 0, rows };
+    let mut object = Object::default();
+    let mut scanner = Scanner::new(text);
+    scanner.expect(b'{')?;
+    // An empty one and one of too many keys are for the other reader.
+    loop {
+        let name = scanner.text()?;
+        scanner.expect(b':')?;
+        let value = match scanner.peek()? {
+            b'"' => Scalar::Text(Text::Borrowed(scanner.text()?)),
+            b't' => scanner.word("true").map(|()| Scalar::Bool)?,
+            b'f' => scanner.word("false").map(|()| Scalar::Bool)?,
+            b'n' => scanner.word("null").map(|()| Scalar::Null)?,
+            _ => Scalar::Number(scanner.number()?),
+        };
+        if visitor.keys.len() == KEYS_MAX {
+            return None;
+        }
+        visitor.key(Text::Borrowed(name));
+        visitor.take(&mut object, Text::Borrowed(name), value);
+        if !scanner.more(b'}')? {
+            break;
+        }
+    }
+    if !scanner.is_at_end() {
+        return None;
+    }
+    visitor.finish(&object);
+    Some(conclude(Ok(object), state))
 }
 
 /// Reads a text that is neither object nor array.
@@ -110,6 +168,8 @@ pub(crate) fn names_no_number(text: &str) -> bool {
 struct ObjectVisitor<'s, 'r, 'p> {
     state: &'s mut State<'r>,
     keys: &'s mut Vec<Text<'p>>,
+    /// One bit for each sort of key that was seen.
+    marks: u64,
     rows: &'s mut Vec<Row<'p>>,
 }
 
@@ -127,12 +187,7 @@ impl<'p> Visitor<'p> for ObjectVisitor<'_, '_, 'p> {
                 let detail = format_args!("an object has more than {KEYS_MAX} keys; split it");
                 return Err(self.state.stop(PoisonReason::TooManyMetrics, detail));
             }
-            let name = self.state.arena.get(key);
-            if self.keys.iter().any(|known| self.state.arena.get(*known) == name) {
-                let poison = format!("the key `{}` stands twice", Shown(name));
-                self.state.fault(PoisonReason::DuplicateKey, poison);
-            }
-            self.keys.push(key);
+            self.key(key);
             let value = map.next_value_seed(Value { state: self.state, depth: 1 })?;
             self.take(&mut object, key, value);
         }
@@ -142,6 +197,19 @@ impl<'p> Visitor<'p> for ObjectVisitor<'_, '_, 'p> {
 }
 
 impl<'p> ObjectVisitor<'_, '_, 'p> {
+    fn key(&mut self, key: Text<'p>) {
+        let name = self.state.arena.get(key);
+        // A mark that no key before has had says that the key is new without comparing it.
+        let mark = 1 << ((name.len() + usize::from(name.bytes().next_back().unwrap_or_default())) % 64);
+        let is_new = self.marks & mark == 0;
+        self.marks |= mark;
+        if !is_new && self.keys.iter().any(|known| self.state.arena.get(*known) == name) {
+            let poison = format!("the key `{}` stands twice", Shown(name));
+            self.state.fault(PoisonReason::DuplicateKey, poison);
+        }
+        self.keys.push(key);
+    }
+
     fn take(&mut self, object: &mut Object<'p>, key: Text<'p>, value: Scalar<'p>) {
         match (self.state.arena.get(key), value) {
             ("topic", Scalar::Text(text)) => object.topic = Some(text),
@@ -263,5 +331,93 @@ fn quality(text: &str) -> Quality {
         Quality::Uncertain
     } else {
         Quality::Good
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type Reader = for<'p> fn(&'p str, &mut Arena, &mut Vec<Text<'p>>, &mut Vec<Row<'p>>) -> Option<Parsed<Object<'p>>>;
+
+    /// All that a reader makes of a text, in words.
+    fn made(text: &str, read: Reader) -> Option<String> {
+        let (mut arena, mut keys, mut rows) = (Arena::default(), Vec::new(), Vec::new());
+        let parsed = read(text, &mut arena, &mut keys, &mut rows)?;
+        // What was collected counts only where the message is good.
+        let good = parsed.outcome.is_ok();
+        Some(if good { format!("{parsed:?} {keys:?} {rows:?}") } else { format!("{parsed:?}") })
+    }
+
+    fn part(of: &'static [&'static str]) -> impl Strategy<Value = &'static str> + Clone {
+        prop::sample::select(of)
+    }
+
+    /// Objects that are nearly flat and plain, and some that are not.
+    fn nearly() -> impl Strategy<Value = String> {
+        let key = part(&[
+            "topic",
+            "ts",
+            "time",
+            "timestamp",
+            "deviceId",
+            "device_id",
+            "tenant",
+            "sensorType",
+            "value",
+            "quality",
+            "data",
+            "seq",
+            "temperature",
+            "vibration",
+            "a\\u0062",
+            "é",
+            "",
+        ]);
+        let value = part(&[
+            "1",
+            "-0",
+            "25.50",
+            "1764000000",
+            "1764000000250",
+            "1e3",
+            "1e999",
+            "01",
+            "-",
+            "12345678901234567890",
+            "0.1",
+            "true",
+            "false",
+            "null",
+            "nul",
+            "\"bad\"",
+            "\"pump-7\"",
+            "\"NaN\"",
+            "\"a\\n\"",
+            "\"tenants/t/devices/d/telemetry\"",
+            "{}",
+            "[1,2]",
+            "\"2026-11-01T12:00:00Z\"",
+            "",
+        ]);
+        let space = part(&["", " ", "\n", "\t \r"]);
+        let pair = (space.clone(), key, space.clone(), value, space.clone())
+            .prop_map(|(a, key, b, value, c)| format!("{a}\"{key}\"{b}:{a}{value}{c}"));
+        (prop::collection::vec(pair, 0..7), space, part(&["", "", "", "x", ",", "}"]))
+            .prop_map(|(pairs, space, end)| format!("{{{}}}{space}{end}", pairs.join(",")))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn what_is_read_as_plain_is_what_the_whole_grammar_reads(text in nearly()) {
+            if let Some(plain) = made(&text, read_plain) {
+                let whole = made(&text, |text, arena, keys, rows| Some(read_any(text, arena, keys, rows)));
+                prop_assert_eq!(Some(plain), whole, "{}", text);
+            }
+        }
     }
 }

@@ -9,6 +9,7 @@
 //! [`write_event`], which serves the in-process stream and the fixtures.
 
 mod field;
+mod plain;
 mod response;
 mod source;
 mod write;
@@ -19,6 +20,7 @@ use anomaly_core::Timestamp;
 use base64_simd::STANDARD;
 use serde::Deserialize;
 
+use crate::payload;
 use crate::poison::{Poison, PoisonReason, RECORD_BYTES_MAX};
 use crate::sequence::{SequenceError, SequenceNumber};
 use field::Field;
@@ -133,7 +135,7 @@ impl<'e> KinesisEvent<'e> {
     /// [`EventError`] when it is no Kinesis event, has more than [`EVENT_RECORDS_MAX`] records, or a record has no
     /// sequence number.
     pub fn parse(event: &'e [u8]) -> Result<Self, EventError> {
-        Self::parse_str(std::str::from_utf8(event)?)
+        Self::parse_str(payload::utf8(event)?)
     }
 
     /// [`Self::parse`] for text that is known to be UTF-8.
@@ -141,15 +143,20 @@ impl<'e> KinesisEvent<'e> {
     /// # Errors
     /// As [`Self::parse`].
     pub fn parse_str(event: &'e str) -> Result<Self, EventError> {
-        let wire: WireEvent<'e> = serde_json::from_str(event)?;
-        if wire.records.len() > EVENT_RECORDS_MAX {
-            return Err(EventError::TooManyRecords { records: wire.records.len() });
+        let records = match plain::event(event) {
+            Some(records) => records,
+            None => Self::records_of(serde_json::from_str(event)?),
+        };
+        records.map(|records| Self { records })
+    }
+
+    fn records_of(event: WireEvent<'_>) -> Result<Vec<KinesisRecord<'_>>, EventError> {
+        if event.records.len() > EVENT_RECORDS_MAX {
+            return Err(EventError::TooManyRecords { records: event.records.len() });
         }
-        let records =
-            wire.records.into_iter().enumerate().map(|(index, record)| {
-                KinesisRecord::new(record).map_err(|source| EventError::Sequence { index, source })
-            });
-        Ok(Self { records: records.collect::<Result<_, _>>()? })
+        let record =
+            |(index, record)| KinesisRecord::new(record).map_err(|source| EventError::Sequence { index, source });
+        event.records.into_iter().enumerate().map(record).collect()
     }
 
     /// Where the records are from; none for an event without records.

@@ -24,7 +24,7 @@ use crate::senml;
 use crate::sparkplug::Births;
 use crate::topic::{SparkplugMessage, SparkplugTopic, Topic};
 use rows::{Origin, Outlet, Row, bad_name, recycle};
-use text::{Arena, Text};
+use text::{Arena, Text, any_byte};
 
 /// Where a record arrived.
 #[derive(Debug, Clone, Copy)]
@@ -253,7 +253,7 @@ impl<'p> Form<'p> {
             let detail = format_args!("{encoding}; send UTF-8 JSON, Sparkplug B or a KPL aggregate");
             return Self::Unreadable(Poison::new(PoisonReason::WrongEncoding, detail));
         }
-        match (std::str::from_utf8(bytes), first) {
+        match (utf8(bytes), first) {
             (Ok(text), Some(b'{')) => Self::Object(text),
             (Ok(text), Some(b'[')) => Self::Pack(text),
             (Ok(text), _) => Self::OtherJson(text),
@@ -262,6 +262,11 @@ impl<'p> Form<'p> {
             }
         }
     }
+}
+
+/// The text that `bytes` are; the error comes from the standard library, which says where it is.
+pub(crate) fn utf8(bytes: &[u8]) -> Result<&str, std::str::Utf8Error> {
+    simdutf8::basic::from_utf8(bytes).or_else(|_| std::str::from_utf8(bytes))
 }
 
 /// Encodings that producers turn on by accident, told by how they begin.
@@ -279,9 +284,8 @@ fn foreign_encoding(bytes: &[u8]) -> Option<&'static str> {
 
 fn stands_in_a_line(bytes: &[u8]) -> bool {
     let ends = [bytes.first(), bytes.last()];
-    // Counted, not searched: without an early exit the compiler compares many bytes at once.
-    let breaks = bytes.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count();
-    breaks == 0 && ends.iter().flatten().all(|byte| !byte.is_ascii_whitespace())
+    let breaks = any_byte(bytes, |byte| matches!(byte, b'\n' | b'\r'));
+    !breaks && ends.iter().flatten().all(|byte| !byte.is_ascii_whitespace())
 }
 
 /// The payload's topic if it tells anything, else the partition key's.

@@ -78,6 +78,11 @@ impl QuarantineWriter {
         self.lines.lines() == 0
     }
 
+    /// Forgets what was pushed.
+    pub fn clear(&mut self) {
+        self.lines.clear();
+    }
+
     /// The object of what was pushed; the writer is empty afterwards.
     ///
     /// # Errors

@@ -7,6 +7,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::payload::text::any_byte;
+
 /// Digits of a padded sequence number.
 pub const DIGITS: usize = 56;
 
@@ -47,6 +49,12 @@ impl SequenceNumber {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
+    /// All 56 digits, as bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; DIGITS] {
+        &self.0
+    }
+
     /// Without leading zeros, as Kinesis gives it and as a batch response must name it.
     #[must_use]
     pub fn trimmed(&self) -> &str {
@@ -62,7 +70,9 @@ impl FromStr for SequenceNumber {
         if text.is_empty() {
             return Err(SequenceError::Empty);
         }
-        if let Some((at, found)) = text.char_indices().find(|(_, c)| !c.is_ascii_digit()) {
+        if any_byte(text.as_bytes(), |byte| !byte.is_ascii_digit())
+            && let Some((at, found)) = text.char_indices().find(|(_, c)| !c.is_ascii_digit())
+        {
             return Err(SequenceError::NotADigit { at, found });
         }
         let Some(zeros) = DIGITS.checked_sub(text.len()) else {

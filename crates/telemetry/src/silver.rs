@@ -5,7 +5,7 @@
 //! | `tenant`, `device`, `metric` | UTF-8 | whose reading; the metric under the profile's name |
 //! | `ts` | milliseconds, UTC | when it was measured |
 //! | `value` | double | exact |
-//! | `score` | float | how strongly the reading speaks for a fault, 1.0 is the alarm line; kept to 1 part in 256 |
+//! | `score` | float | how strongly the reading speaks for a fault, 1.0 is the alarm line; kept to 1 part in 128 |
 //! | `alert` | float | strength of the alert raised with this reading, 0 for none; kept like `score` |
 //! | `expected` | double | what was expected; kept to 1 part in 64 of the distance to `value` |
 //! | `outcome`, `quality` | UTF-8 | the stored names of [`anomaly_core::Outcome`] and [`anomaly_core::Quality`] |
@@ -20,17 +20,21 @@
 //!
 //! What this does not do: read Parquet of any other schema, or drop readings that two objects share.
 
+mod encode;
+mod file;
 mod names;
 mod packed;
 mod read;
 mod schema;
+mod thrift;
+mod values;
 mod write;
 
 use anomaly_core::{Outcome, Quality, Timestamp};
 
 pub use self::read::SilverReader;
 pub use self::schema::SCHEMA;
-pub use self::write::SilverWriter;
+pub use self::write::{SilverCell, SilverHead, SilverWriter};
 use crate::sequence::SequenceNumber;
 
 /// One reading, scored.
@@ -77,9 +81,9 @@ impl SilverRow<'_> {
     }
 }
 
-/// Keeps 8 of the 23 bits of the fraction.
+/// Keeps 7 of the 23 bits of the fraction.
 fn cut_score(score: f32) -> f32 {
-    f32::from_bits(score.to_bits() & (u32::MAX << 15))
+    f32::from_bits(score.to_bits() & (u32::MAX << 16))
 }
 
 /// Keeps of the fraction what tells `expected` to 1 part in 64 of how far off the value was: few bits where readings vary
@@ -115,7 +119,7 @@ mod tests {
     fn cutting_a_score_never_crosses_the_alarm_line_and_moves_it_little() {
         for score in [0.0_f32, 0.999, 0.999_99, 1.0, 1.000_001, 1.5, 40.0, 1e30] {
             assert_eq!(cut_score(score) >= 1.0, score >= 1.0, "{score}");
-            assert!(score - cut_score(score) <= score / 256.0, "{score}");
+            assert!(score - cut_score(score) <= score / 128.0, "{score}");
         }
     }
 

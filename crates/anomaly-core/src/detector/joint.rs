@@ -393,13 +393,11 @@ impl Monitor {
         let Row { z, present, known, rates, .. } = &mut self.row;
         rates.clear();
         rates.extend(self.metrics.iter().map(|metric| metric::covariance_rate(metric.seen()) * f64::from(rate)));
-        for row in (0..z.len()).filter(|row| known[*row]) {
-            for column in (0..=row).filter(|column| known[*column]) {
-                if present[row] || present[column] {
-                    // The one of the two that is known for less long decides.
-                    self.covariance.learn(row, column, z[row] * z[column], rates[row].max(rates[column]));
-                }
-            }
+        if present.iter().all(|present| *present) {
+            self.covariance.learn_all(z, rates);
+        } else {
+            let learns = |row: usize, column: usize| known[row] && known[column] && (present[row] || present[column]);
+            self.covariance.learn(z, rates, learns);
         }
         if known.iter().zip(&self.metrics).all(|(known, metric)| *known || metric.is_gone()) {
             let history = self.metrics.iter().map(Metric::seen).min().unwrap_or(0);

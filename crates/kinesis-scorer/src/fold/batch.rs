@@ -3,14 +3,14 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use anomaly_core::{Anomaly, Device, DeviceStatus, Observation, Scored, Timestamp};
+use anomaly_core::{Anomaly, Device, DeviceStatus, Observation, Reading, ReadingVerdict, Scored, Timestamp};
 use platform::model::{AnomalyRecord, ShardId, StateRecord};
 use telemetry::bronze::{BronzeWriter, LakeError};
 use telemetry::payload::RawForm;
 use telemetry::poison::Poison;
 use telemetry::quarantine::{QuarantineRecord, QuarantineWriter};
 use telemetry::sequence::SequenceNumber;
-use telemetry::silver::{SilverRow, SilverWriter};
+use telemetry::silver::{SilverCell, SilverHead, SilverWriter};
 
 use super::{Findings, RawRecord};
 
@@ -84,6 +84,17 @@ impl Default for Batch {
 }
 
 impl Batch {
+    /// Forgets everything but its room.
+    pub fn clear(&mut self) {
+        (self.last_seq, self.newest) = (None, Timestamp::MIN);
+        (self.readings, self.unscored, self.quarantined) = (0, 0, 0);
+        self.bronze.clear();
+        self.silver.clear();
+        self.quarantine.clear();
+        self.found.clear();
+        self.changed.clear();
+    }
+
     /// Keeps the record itself. One whose envelope is broken has no bytes of its own; quarantine holds what came.
     pub fn keep_raw(&mut self, record: &RawRecord<'_>, form: RawForm) {
         self.last_seq = Some(record.seq);
@@ -156,26 +167,26 @@ impl Findings for Batch {
         device: &Device,
     ) {
         let (tenant, name) = (observation.tenant.as_str(), observation.device.as_str());
-        let alert = scored.alert_strength() as f32;
-        for (reading, verdict) in observation.readings.iter().zip(&scored.readings) {
-            self.readings += 1;
-            self.unscored += u64::from(!verdict.outcome.is_scored());
-            self.silver.push(&SilverRow {
-                tenant,
-                device: name,
-                metric: device.series(verdict.series).name(),
-                at: observation.at,
-                value: verdict.observed,
-                score: verdict.evidence.strength as f32,
-                alert,
-                expected: verdict.evidence.expected,
-                outcome: verdict.outcome,
-                quality: reading.quality,
-                seq: of.seq,
-                sub,
-                arrived: of.arrived,
-            });
-        }
+        let head = SilverHead {
+            tenant,
+            device: name,
+            at: observation.at,
+            alert: scored.alert_strength() as f32,
+            seq: of.seq,
+            sub,
+            arrived: of.arrived,
+        };
+        self.readings += observation.readings.len() as u64;
+        self.unscored += scored.readings.iter().filter(|verdict| !verdict.outcome.is_scored()).count() as u64;
+        let cell = |(reading, verdict): (&Reading<'_>, &'_ ReadingVerdict)| SilverCell {
+            metric: device.series(verdict.series).name(),
+            value: verdict.observed,
+            score: verdict.evidence.strength as f32,
+            expected: verdict.evidence.expected,
+            outcome: verdict.outcome,
+            quality: reading.quality,
+        };
+        self.silver.observation(&head, observation.readings.iter().zip(&scored.readings).map(cell));
         if let Some(anomaly) = &scored.alert {
             self.found.push(Found { anomaly: (**anomaly).clone(), seq: of.seq, arrived: of.arrived });
         }

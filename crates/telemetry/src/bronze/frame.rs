@@ -1,8 +1,10 @@
 //! One zstd frame with its checksum around a buffer of lines, and back within a bound.
 
+use std::fmt;
 use std::io::{self, Read};
 
-use zstd::zstd_safe::CParameter;
+use zstd::bulk::Compressor;
+use zstd::zstd_safe::{CParameter, compress_bound};
 
 use super::LakeError;
 use super::line::LINE_BYTES_MAX;
@@ -15,16 +17,34 @@ const LEVEL: i32 = 1;
 /// cannot make the reader reserve gigabytes.
 const WINDOW_LOG_MAX: u32 = 24;
 
-/// Compresses. The bytes depend on `text` and the version of zstd alone.
-fn compress(what: &'static str, text: &[u8]) -> Result<Vec<u8>, LakeError> {
-    let pack = || -> io::Result<Vec<u8>> {
-        let mut compressor = zstd::bulk::Compressor::new(LEVEL)?;
-        compressor.set_parameter(CParameter::ChecksumFlag(true))?;
-        let mut frame = compressor.compress(text)?;
-        frame.shrink_to_fit();
-        Ok(frame)
-    };
-    pack().map_err(|source| LakeError::Compress { what, source })
+/// Compresses. The bytes depend on the text and the version of zstd alone. Its tables and its room are kept.
+#[derive(Default)]
+struct Packer {
+    compressor: Option<Compressor<'static>>,
+    room: Vec<u8>,
+}
+
+impl Packer {
+    fn pack(&mut self, text: &[u8]) -> io::Result<Vec<u8>> {
+        let compressor = match &mut self.compressor {
+            Some(compressor) => compressor,
+            none => {
+                let mut compressor = Compressor::new(LEVEL)?;
+                compressor.set_parameter(CParameter::ChecksumFlag(true))?;
+                none.insert(compressor)
+            }
+        };
+        self.room.clear();
+        self.room.reserve(compress_bound(text.len()));
+        compressor.compress_to_buffer(text, &mut self.room)?;
+        Ok(self.room.as_slice().to_vec())
+    }
+}
+
+impl fmt::Debug for Packer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Packer").finish_non_exhaustive()
+    }
 }
 
 /// Unpacks one frame, or several one after the other, to at most `bytes_max` bytes. Memory grows with what comes out,
@@ -49,6 +69,7 @@ pub(crate) struct LineBuffer {
     lines: u64,
     /// Number and length of the longest line.
     longest: (u64, usize),
+    packer: Packer,
 }
 
 impl LineBuffer {
@@ -63,6 +84,11 @@ impl LineBuffer {
         }
     }
 
+    pub(crate) fn clear(&mut self) {
+        self.text.clear();
+        (self.lines, self.longest) = (0, (0, 0));
+    }
+
     pub(crate) fn lines(&self) -> u64 {
         self.lines
     }
@@ -73,10 +99,9 @@ impl LineBuffer {
         let object = if bytes > LINE_BYTES_MAX {
             Err(LakeError::LineTooLong { what, line, bytes, bytes_max: LINE_BYTES_MAX })
         } else {
-            compress(what, &self.text)
+            self.packer.pack(&self.text).map_err(|source| LakeError::Compress { what, source })
         };
-        self.text.clear();
-        (self.lines, self.longest) = (0, (0, 0));
+        self.clear();
         object
     }
 }

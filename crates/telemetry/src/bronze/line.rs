@@ -4,11 +4,11 @@
 //! the very bytes, including their spaces and the order of their keys, without parsing them.
 
 use std::borrow::Cow;
-use std::io::Write as _;
 
 use anomaly_core::Timestamp;
 
 use super::LakeError;
+use crate::payload::text::any_byte;
 use crate::sequence::SequenceNumber;
 
 /// Longest stored line: the largest record of Kinesis (10 MiB, opt-in) in base64, with room for the keys.
@@ -17,7 +17,7 @@ pub const LINE_BYTES_MAX: usize = 16 << 20;
 /// Writes `{"seq":"…","arrived":…,"pk":"…"`.
 pub(crate) fn open(out: &mut Vec<u8>, seq: &SequenceNumber, arrived: Timestamp, partition_key: &str) {
     out.extend_from_slice(b"{\"seq\":\"");
-    out.extend_from_slice(seq.as_str().as_bytes());
+    out.extend_from_slice(seq.as_bytes());
     out.extend_from_slice(b"\",\"arrived\":");
     number(out, arrived.millis());
     out.extend_from_slice(b",\"pk\":");
@@ -26,12 +26,19 @@ pub(crate) fn open(out: &mut Vec<u8>, seq: &SequenceNumber, arrived: Timestamp, 
 
 /// Writes a whole number.
 pub(crate) fn number(out: &mut Vec<u8>, value: i64) {
-    // Writing to a `Vec` cannot fail.
-    let _written = write!(out, "{value}");
+    // A number always serialises, and writing to a `Vec` cannot fail.
+    let _written = serde_json::to_writer(out, &value);
 }
 
 /// Writes a JSON string.
 pub(crate) fn text(out: &mut Vec<u8>, value: &str) {
+    // Nearly every text stands there as it is.
+    if value.bytes().all(|byte| (0x20..0x7f).contains(&byte) && byte != b'"' && byte != b'\\') {
+        out.push(b'"');
+        out.extend_from_slice(value.as_bytes());
+        out.push(b'"');
+        return;
+    }
     // A `str` always serialises, and writing to a `Vec` cannot fail.
     let _written = serde_json::to_writer(out, value);
 }
@@ -40,7 +47,8 @@ pub(crate) fn text(out: &mut Vec<u8>, value: &str) {
 ///
 /// A carriage return counts as a line end too, because Hadoop's line reader, and with it Athena, splits there.
 pub(crate) fn close(out: &mut Vec<u8>, data: &[u8], embeds_as_json: bool) {
-    if embeds_as_json && !data.is_empty() && !data.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
+    let breaks = || any_byte(data, |byte| matches!(byte, b'\n' | b'\r'));
+    if embeds_as_json && !data.is_empty() && !breaks() {
         out.extend_from_slice(b",\"json\":");
         out.extend_from_slice(data);
         out.extend_from_slice(b"}\n");

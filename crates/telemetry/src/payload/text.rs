@@ -5,6 +5,11 @@
 
 use std::{fmt, fmt::Write as _, ops::Range};
 
+/// Whether one of `bytes` is such. All are looked at: without an early exit the compiler compares many at once.
+pub(crate) fn any_byte(bytes: &[u8], is: impl Fn(u8) -> bool) -> bool {
+    bytes.iter().fold(0, |any, byte| any | u8::from(is(*byte))) != 0
+}
+
 /// A text of the payload, or a stretch of the [`Arena`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Text<'p> {

@@ -2,8 +2,6 @@
 
 use std::collections::HashMap;
 
-use parquet::data_type::ByteArray;
-
 /// The distinct texts of one column.
 ///
 /// Telemetry is periodic: the metrics of a device, and the devices of a gateway, come round in the same order. So the text
@@ -39,9 +37,13 @@ impl Names {
         number
     }
 
-    /// One value a text, to be cloned by number: a clone counts a reference and copies nothing.
-    pub(super) fn values(&self) -> Vec<ByteArray> {
-        self.texts.iter().map(|text| ByteArray::from(&**text)).collect()
+    /// The texts in the order of their numbers.
+    pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.texts.iter().map(|text| &**text)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.texts.len()
     }
 
     pub(super) fn clear(&mut self) {
@@ -61,7 +63,7 @@ mod tests {
         let mut names = Names::default();
         let numbers: Vec<u32> = ["a", "b", "a", "c", "b", "b", "a"].iter().map(|text| names.number(text)).collect();
         assert_eq!(numbers, [0, 1, 0, 2, 1, 1, 0]);
-        assert_eq!(names.values().len(), 3);
+        assert_eq!(names.texts().collect::<Vec<_>>(), ["a", "b", "c"]);
         names.clear();
         assert_eq!(names.number("z"), 0);
     }

@@ -14,7 +14,7 @@ const CHUNK_VALUE: u64 = 100_000_000_000_000;
 pub(super) fn pack(seq: &SequenceNumber) -> [u8; BYTES] {
     // Three limbs, the least significant first.
     let mut limbs = [0_u64; 3];
-    for chunk in seq.as_str().as_bytes().chunks(CHUNK) {
+    for chunk in seq.as_bytes().chunks(CHUNK) {
         let mut carry = u128::from(chunk.iter().fold(0_u64, |value, digit| value * 10 + u64::from(digit - b'0')));
         for limb in &mut limbs {
             carry += u128::from(*limb) * u128::from(CHUNK_VALUE);

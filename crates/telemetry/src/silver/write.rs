@@ -1,55 +1,159 @@
 //! Rows to columns to bytes.
 
-use bytes::Bytes;
-use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, FloatType, Int32Type, Int64Type};
-use parquet::errors::{ParquetError, Result};
-use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use anomaly_core::{Outcome, Quality, Timestamp};
+use std::io;
+use std::iter::repeat_n;
 
-use super::{SilverRow, cut_expected, cut_score, names::Names, packed, quality_name, schema};
+use super::encode::{Runs, deltas, deltas32, shared, streams};
+use super::file::{Encoding, FileWriter, SEQ_LEVEL};
+use super::names::Names;
+use super::values::Values;
+use super::{SilverRow, cut_expected, cut_score, packed, quality_name};
 use crate::bronze::LakeError;
 use crate::sequence::SequenceNumber;
 
-/// Texts and packed numbers are handed over in pieces of this many rows, through one small buffer.
-const PIECE: usize = 1024;
+/// What the readings of one device and instant have in common.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SilverHead<'a> {
+    /// Whose device it is.
+    pub tenant: &'a str,
+    /// The device.
+    pub device: &'a str,
+    /// When they were measured.
+    pub at: Timestamp,
+    /// Strength of the alert raised with them; 0 for none.
+    pub alert: f32,
+    /// The record they came in.
+    pub seq: SequenceNumber,
+    /// Which user record of an aggregate, from 0.
+    pub sub: u32,
+    /// When Kinesis took the record.
+    pub arrived: Timestamp,
+}
 
-/// Collects the rows of a batch column by column. The columns are kept from batch to batch: nothing is allocated for a
-/// row, and a name only once a batch.
+/// One of them. Units and meaning are those of [`SilverRow`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SilverCell<'a> {
+    /// The metric.
+    pub metric: &'a str,
+    /// The value.
+    pub value: f64,
+    /// How strongly it speaks for a fault.
+    pub score: f32,
+    /// What was expected.
+    pub expected: f64,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// What the source said of it.
+    pub quality: Quality,
+}
+
+/// Collects the rows of a batch column by column. Its buffers are kept from batch to batch: nothing is allocated for a
+/// row, and for a name only once a batch.
 #[derive(Debug, Default)]
 pub struct SilverWriter {
     tenant: Texts,
     device: Texts,
     metric: Texts,
     ts: Vec<i64>,
-    value: Vec<f64>,
+    value: Values,
     score: Vec<f32>,
     alert: Vec<f32>,
     expected: Vec<f64>,
-    outcome: Texts,
-    quality: Texts,
-    /// Packed, one after the other.
-    seq: Vec<u8>,
-    /// The sequence number of the last row: the readings of a record follow one another.
-    last: Option<(SequenceNumber, [u8; packed::BYTES])>,
-    sub: Vec<i32>,
+    outcome: Marks<Outcome>,
+    quality: Marks<Quality>,
+    seq: Sequences,
+    sub: Vec<i64>,
     arrived: Vec<i64>,
+    file: FileWriter,
+    scratch: Scratch,
 }
 
 /// One column of texts, by number.
 #[derive(Debug, Default)]
 struct Texts {
     names: Names,
-    numbers: Vec<u32>,
+    rows: Runs,
 }
 
 impl Texts {
-    fn push(&mut self, text: &str) {
-        self.numbers.push(self.names.number(text));
+    fn push(&mut self, text: &str, count: u32) {
+        let number = self.names.number(text);
+        self.rows.push(number, count);
     }
 
     fn clear(&mut self) {
         self.names.clear();
-        self.numbers.clear();
+        self.rows.clear();
     }
+}
+
+/// One column of a few marks by their names; nearly always the one before.
+#[derive(Debug)]
+struct Marks<T> {
+    texts: Texts,
+    last: Option<(T, u32)>,
+}
+
+impl<T> Default for Marks<T> {
+    fn default() -> Self {
+        Self { texts: Texts::default(), last: None }
+    }
+}
+
+impl<T: Copy + PartialEq> Marks<T> {
+    fn push(&mut self, mark: T, name: impl Fn(T) -> &'static str) {
+        let number = match self.last {
+            Some((last, number)) if last == mark => number,
+            _ => self.texts.names.number(name(mark)),
+        };
+        self.last = Some((mark, number));
+        self.texts.rows.push(number, 1);
+    }
+
+    fn clear(&mut self) {
+        self.texts.clear();
+        self.last = None;
+    }
+}
+
+/// The column of sequence numbers: how many bytes each shares with the one before, and the others.
+#[derive(Debug, Default)]
+struct Sequences {
+    last: [u8; packed::BYTES],
+    shared: Vec<i64>,
+    own: Vec<i64>,
+    bytes: Vec<u8>,
+}
+
+impl Sequences {
+    fn push(&mut self, seq: &SequenceNumber, count: usize) {
+        let packed = packed::pack(seq);
+        let shared = if self.shared.is_empty() {
+            0
+        } else {
+            packed.iter().zip(&self.last).take_while(|(new, old)| new == old).count()
+        };
+        self.bytes.extend_from_slice(&packed[shared..]);
+        self.shared.push(shared as i64);
+        self.own.push((packed::BYTES - shared) as i64);
+        self.shared.extend(repeat_n(packed::BYTES as i64, count - 1));
+        self.own.extend(repeat_n(0, count - 1));
+        self.last = packed;
+    }
+
+    fn clear(&mut self) {
+        self.shared.clear();
+        self.own.clear();
+        self.bytes.clear();
+    }
+}
+
+/// Buffers for encoding.
+#[derive(Debug, Default)]
+struct Scratch {
+    page: Vec<u8>,
+    group: Vec<u32>,
 }
 
 impl SilverWriter {
@@ -61,24 +165,34 @@ impl SilverWriter {
 
     /// Appends a row.
     pub fn push(&mut self, row: &SilverRow<'_>) {
-        self.tenant.push(row.tenant);
-        self.device.push(row.device);
-        self.metric.push(row.metric);
-        self.ts.push(row.at.millis());
-        self.value.push(row.value);
-        self.score.push(cut_score(row.score));
-        self.alert.push(cut_score(row.alert));
-        self.expected.push(cut_expected(row.expected, row.value));
-        self.outcome.push(row.outcome.as_str());
-        self.quality.push(quality_name(row.quality));
-        let packed = match self.last {
-            Some((seq, packed)) if seq == row.seq => packed,
-            _ => packed::pack(&row.seq),
-        };
-        self.last = Some((row.seq, packed));
-        self.seq.extend_from_slice(&packed);
-        self.sub.push(row.sub as i32);
-        self.arrived.push(row.arrived.millis());
+        let SilverRow { tenant, device, at, alert, seq, sub, arrived, .. } = *row;
+        let SilverRow { metric, value, score, expected, outcome, quality, .. } = *row;
+        let head = SilverHead { tenant, device, at, alert, seq, sub, arrived };
+        self.observation(&head, [SilverCell { metric, value, score, expected, outcome, quality }]);
+    }
+
+    /// Appends the readings of one device and instant; none if there are none.
+    pub fn observation<'c>(&mut self, head: &SilverHead<'_>, cells: impl IntoIterator<Item = SilverCell<'c>>) {
+        let before = self.score.len();
+        for cell in cells {
+            self.metric.push(cell.metric, 1);
+            self.value.push(cell.value);
+            self.score.push(cut_score(cell.score));
+            self.expected.push(cut_expected(cell.expected, cell.value));
+            self.outcome.push(cell.outcome, Outcome::as_str);
+            self.quality.push(cell.quality, quality_name);
+        }
+        let count = self.score.len() - before;
+        if count == 0 {
+            return;
+        }
+        self.tenant.push(head.tenant, count as u32);
+        self.device.push(head.device, count as u32);
+        self.ts.extend(repeat_n(head.at.millis(), count));
+        self.alert.extend(repeat_n(cut_score(head.alert), count));
+        self.seq.push(&head.seq, count);
+        self.sub.extend(repeat_n(i64::from(head.sub as i32), count));
+        self.arrived.extend(repeat_n(head.arrived.millis(), count));
     }
 
     /// How many rows were pushed since the last object.
@@ -93,43 +207,45 @@ impl SilverWriter {
         self.ts.is_empty()
     }
 
-    /// The object of what was pushed; the writer is empty afterwards.
+    /// The object of what was pushed; the writer is empty afterwards, also when this fails.
     ///
     /// # Errors
-    /// [`LakeError::Parquet`] when the library refuses, which for rows of this schema means that memory ran out.
-    pub fn finish(&mut self) -> std::result::Result<Vec<u8>, LakeError> {
-        let object = self.encode();
+    /// [`LakeError::Compress`] when memory runs out.
+    pub fn finish(&mut self) -> Result<Vec<u8>, LakeError> {
+        let object = self.encode().map_err(|source| LakeError::Compress { what: "silver", source });
         self.clear();
-        Ok(object?)
+        object
     }
 
-    fn encode(&self) -> Result<Vec<u8>> {
-        // Some 6 bytes a row, and the footer.
-        let bytes = Vec::with_capacity(self.len() * 8 + 4096);
-        let mut file = SerializedFileWriter::new(bytes, schema::schema()?, schema::properties()?)?;
-        let mut group = file.next_row_group()?;
-        let mut columns = Columns { group: &mut group, piece: Vec::with_capacity(PIECE) };
-        columns.texts(&self.tenant)?;
-        columns.texts(&self.device)?;
-        columns.texts(&self.metric)?;
-        columns.numbers::<Int64Type>(&self.ts)?;
-        columns.numbers::<DoubleType>(&self.value)?;
-        columns.numbers::<FloatType>(&self.score)?;
-        columns.numbers::<FloatType>(&self.alert)?;
-        columns.numbers::<DoubleType>(&self.expected)?;
-        columns.texts(&self.outcome)?;
-        columns.texts(&self.quality)?;
-        columns.packed(&self.seq)?;
-        columns.numbers::<Int32Type>(&self.sub)?;
-        columns.numbers::<Int64Type>(&self.arrived)?;
-        group.close()?;
-        file.into_inner()
+    fn encode(&mut self) -> io::Result<Vec<u8>> {
+        let rows = self.len();
+        // Some 7 bytes a row, and the footer.
+        self.file.begin(rows * 8 + 4096);
+        let mut columns = Columns { file: &mut self.file, scratch: &mut self.scratch };
+        columns.texts(&self.tenant, rows, true)?;
+        columns.texts(&self.device, rows, true)?;
+        columns.texts(&self.metric, rows, true)?;
+        columns.bounds(&self.ts);
+        columns.integers(&self.ts)?;
+        columns.values(&self.value)?;
+        columns.floats(&self.score)?;
+        columns.floats(&self.alert)?;
+        columns.doubles(&self.expected)?;
+        columns.texts(&self.outcome.texts, rows, false)?;
+        columns.texts(&self.quality.texts, rows, false)?;
+        columns.sequences(&self.seq)?;
+        columns.counts(&self.sub)?;
+        columns.integers(&self.arrived)?;
+        Ok(self.file.finish(rows))
     }
 
-    fn clear(&mut self) {
-        for texts in [&mut self.tenant, &mut self.device, &mut self.metric, &mut self.outcome, &mut self.quality] {
+    /// Forgets what was pushed.
+    pub fn clear(&mut self) {
+        for texts in [&mut self.tenant, &mut self.device, &mut self.metric] {
             texts.clear();
         }
+        self.outcome.clear();
+        self.quality.clear();
         self.ts.clear();
         self.value.clear();
         self.score.clear();
@@ -141,42 +257,98 @@ impl SilverWriter {
     }
 }
 
-/// The columns of the row group, written one after the other in the order of the schema.
-struct Columns<'g, 'f> {
-    group: &'g mut SerializedRowGroupWriter<'f, Vec<u8>>,
-    piece: Vec<ByteArray>,
+/// The columns, written one after the other in the order of the schema.
+struct Columns<'w> {
+    file: &'w mut FileWriter,
+    scratch: &'w mut Scratch,
 }
 
-impl Columns<'_, '_> {
-    fn numbers<T: DataType>(&mut self, values: &[T::T]) -> Result<()> {
-        let mut column = self.group.next_column()?.ok_or_else(too_few)?;
-        column.typed::<T>().write_batch(values, None, None)?;
-        column.close()
-    }
-
-    fn texts(&mut self, texts: &Texts) -> Result<()> {
-        let values = texts.names.values();
-        self.bytes(&texts.numbers, |number| values[*number as usize].clone())
-    }
-
-    fn packed(&mut self, all: &[u8]) -> Result<()> {
-        // One copy for the column; the values are parts of it.
-        let all = Bytes::copy_from_slice(all);
-        let starts: Vec<usize> = (0..all.len()).step_by(packed::BYTES).collect();
-        self.bytes(&starts, |start| ByteArray::from(all.slice(*start..*start + packed::BYTES)))
-    }
-
-    fn bytes<V>(&mut self, values: &[V], of: impl Fn(&V) -> ByteArray) -> Result<()> {
-        let mut column = self.group.next_column()?.ok_or_else(too_few)?;
-        for some in values.chunks(PIECE) {
-            self.piece.clear();
-            self.piece.extend(some.iter().map(&of));
-            column.typed::<ByteArrayType>().write_batch(&self.piece, None, None)?;
+impl Columns<'_> {
+    /// Names, each once, and which row has which. With `bounds`, the first and last of them by their bytes.
+    fn texts(&mut self, texts: &Texts, rows: usize, bounds: bool) -> io::Result<()> {
+        let Scratch { page, group } = &mut *self.scratch;
+        page.clear();
+        for text in texts.names.texts() {
+            page.extend_from_slice(&(text.len() as u32).to_le_bytes());
+            page.extend_from_slice(text.as_bytes());
         }
-        column.close()
+        self.file.dictionary(texts.names.len(), page)?;
+        page.clear();
+        texts.rows.encode(texts.names.len(), group, page);
+        self.file.page_of(rows, page, Encoding::RleDictionary)?;
+        if let (true, Some(least), Some(most)) = (bounds, texts.names.texts().min(), texts.names.texts().max()) {
+            self.file.bounds(least.as_bytes(), most.as_bytes());
+        }
+        self.file.next_column();
+        Ok(())
     }
-}
 
-fn too_few() -> ParquetError {
-    ParquetError::General("the silver schema has fewer columns than its writer".to_owned())
+    fn values(&mut self, values: &Values) -> io::Result<()> {
+        let Scratch { page, group } = &mut *self.scratch;
+        page.clear();
+        page.extend(values.dictionary.iter().flat_map(|value| value.to_le_bytes()));
+        self.file.dictionary(values.dictionary.len(), page)?;
+        page.clear();
+        values.numbered.encode(values.dictionary.len(), group, page);
+        self.file.page_of(values.numbered_rows, page, Encoding::RleDictionary)?;
+        if !values.plain.is_empty() {
+            page.clear();
+            streams(&values.plain, f64::to_le_bytes, page);
+            self.file.page_of(values.plain.len(), page, Encoding::ByteStreamSplit)?;
+        }
+        self.file.next_column();
+        Ok(())
+    }
+
+    fn bounds(&mut self, values: &[i64]) {
+        if let (Some(least), Some(most)) = (values.iter().min(), values.iter().max()) {
+            self.file.bounds(&least.to_le_bytes(), &most.to_le_bytes());
+        }
+    }
+
+    fn integers(&mut self, values: &[i64]) -> io::Result<()> {
+        self.scratch.page.clear();
+        deltas(values, &mut self.scratch.page);
+        self.page(values.len(), Encoding::DeltaBinaryPacked)
+    }
+
+    fn counts(&mut self, values: &[i64]) -> io::Result<()> {
+        self.scratch.page.clear();
+        deltas32(values, &mut self.scratch.page);
+        self.page(values.len(), Encoding::DeltaBinaryPacked)
+    }
+
+    /// Strengths, with their bounds: none is NaN, and a zero may be of either sign (`parquet.thrift`, `ColumnOrder`).
+    fn floats(&mut self, values: &[f32]) -> io::Result<()> {
+        let least = values.iter().copied().fold(f32::INFINITY, f32::min);
+        let most = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        if values.iter().all(|value| !value.is_nan()) {
+            let (least, most) = (if least == 0.0 { -0.0 } else { least }, if most == 0.0 { 0.0 } else { most });
+            self.file.bounds(&least.to_le_bytes(), &most.to_le_bytes());
+        }
+        self.scratch.page.clear();
+        streams(values, f32::to_le_bytes, &mut self.scratch.page);
+        self.page(values.len(), Encoding::ByteStreamSplit)
+    }
+
+    fn doubles(&mut self, values: &[f64]) -> io::Result<()> {
+        self.scratch.page.clear();
+        streams(values, f64::to_le_bytes, &mut self.scratch.page);
+        self.page(values.len(), Encoding::ByteStreamSplit)
+    }
+
+    fn sequences(&mut self, seq: &Sequences) -> io::Result<()> {
+        let page = &mut self.scratch.page;
+        page.clear();
+        shared(&seq.shared, &seq.own, &seq.bytes, page);
+        self.file.data(seq.shared.len(), page, Encoding::DeltaByteArray, SEQ_LEVEL)?;
+        self.file.next_column();
+        Ok(())
+    }
+
+    fn page(&mut self, values: usize, encoding: Encoding) -> io::Result<()> {
+        self.file.page_of(values, &self.scratch.page, encoding)?;
+        self.file.next_column();
+        Ok(())
+    }
 }

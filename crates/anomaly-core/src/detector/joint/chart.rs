@@ -29,25 +29,32 @@ pub(super) struct Chart {
 }
 
 impl Chart {
-    /// Takes the next value. Returns how far the furthest average is along the way to its limit, and the sign of it.
-    pub(super) fn push(&mut self, value: f32, spans: std::ops::Range<usize>) -> (f32, f32) {
-        // The furthest so far as a fraction: comparing fractions needs no division, of which there would be one an average.
-        let (mut far, mut allowed, mut sign, fastest) = (0.0, 1.0, 1.0, spans.start);
-        for span in spans {
-            self.average[span] += GAIN[span] * (value - self.average[span]);
-            if span > fastest && self.deviation[span - 1] > 0.0 {
+    /// Takes the next value for the averages over the spans `FROM` to `TO`. Returns how far the furthest of them is along the
+    /// way to its limit, and the sign of it.
+    pub(super) fn push<const FROM: usize, const TO: usize>(&mut self, value: f32) -> (f32, f32) {
+        let mut average = self.average;
+        for span in FROM..TO {
+            average[span] += GAIN[span] * (value - average[span]);
+        }
+        for span in FROM + 1..TO {
+            if self.deviation[span - 1] > 0.0 {
                 let room = CLAMP * self.deviation[span - 1];
-                let faster = self.average[span - 1];
-                self.average[span] = self.average[span].clamp(faster - room, faster + room);
+                let faster = average[span - 1];
+                average[span] = average[span].max(faster - room).min(faster + room);
             }
+        }
+        self.average = average;
+        // The furthest so far as a fraction: comparing fractions needs no division, of which there would be one an average.
+        let (mut far, mut allowed, mut furthest) = (0.0, 1.0, 1.0_f32);
+        for (span, average) in average.into_iter().enumerate().take(TO).skip(FROM) {
             if self.limit[span] > 0.0 {
-                let (size, limit) = (self.average[span].abs(), self.limit[span].max(HEADROOM * self.peak[span]));
+                let (size, limit) = (average.abs(), self.limit[span].max(HEADROOM * self.peak[span]));
                 if size * allowed > far * limit {
-                    (far, allowed, sign) = (size, limit, self.average[span].signum());
+                    (far, allowed, furthest) = (size, limit, average);
                 }
             }
         }
-        (far / allowed, sign)
+        (far / allowed, furthest.signum())
     }
 
     /// How far each average may go; 0 before the first refresh.

@@ -32,10 +32,28 @@ impl Covariance {
         }
     }
 
-    /// Moves one covariance towards a product of values.
-    pub(super) fn learn(&mut self, row: usize, column: usize, product: f64, rate: f64) {
-        let entry = &mut self.lower[place(row, column)];
-        *entry += (rate * (product - f64::from(*entry))) as f32;
+    /// Moves all covariances towards the products of the `values`, each by the rate of the two that is known for less long.
+    pub(super) fn learn_all(&mut self, values: &[f64], rates: &[f64]) {
+        let mut rest = self.lower.as_mut_slice();
+        for (row, (value, rate)) in values.iter().zip(rates).enumerate() {
+            let (entries, after) = rest.split_at_mut(row + 1);
+            rest = after;
+            for (entry, (other, other_rate)) in entries.iter_mut().zip(values.iter().zip(rates)) {
+                let rate = if rate > other_rate { rate } else { other_rate };
+                *entry += (rate * (value * other - f64::from(*entry))) as f32;
+            }
+        }
+    }
+
+    /// [`Self::learn_all`] where `counts(row, column)` holds.
+    pub(super) fn learn(&mut self, values: &[f64], rates: &[f64], counts: impl Fn(usize, usize) -> bool) {
+        for row in 0..values.len() {
+            for column in (0..=row).filter(|column| counts(row, *column)) {
+                let entry = &mut self.lower[place(row, column)];
+                let product = values[row] * values[column];
+                *entry += (rates[row].max(rates[column]) * (product - f64::from(*entry))) as f32;
+            }
+        }
     }
 
     /// Entry of the inverse.
@@ -124,7 +142,7 @@ mod tests {
         covariance.grow(3);
         for (row, line) in entries.iter().enumerate() {
             for (column, entry) in line.iter().enumerate().take(row + 1) {
-                covariance.learn(row, column, *entry, 1.0);
+                covariance.lower[place(row, column)] = *entry as f32;
             }
         }
         covariance.refresh();
@@ -140,10 +158,23 @@ mod tests {
     }
 
     #[test]
+    fn rows_of_all_metrics_are_learned_as_rows_of_some_would_be() {
+        let (mut all, mut some) = (Covariance::default(), Covariance::default());
+        all.grow(3);
+        some.grow(3);
+        for row in 0..10 {
+            let values = [0.1 * f64::from(row), 1.0, -0.3 * f64::from(row)];
+            all.learn_all(&values, &[0.1, 0.2, 0.05]);
+            some.learn(&values, &[0.1, 0.2, 0.05], |_, _| true);
+        }
+        assert_eq!(all, some);
+    }
+
+    #[test]
     fn two_metrics_that_are_one_do_not_break_it() {
         let mut covariance = Covariance::default();
         covariance.grow(2);
-        covariance.learn(1, 0, 1.0, 1.0);
+        covariance.learn_all(&[1.0, 1.0], &[1.0, 1.0]);
         covariance.refresh();
         assert!(covariance.precision(0, 0).is_finite() && covariance.precision(0, 0) > 1.0);
     }

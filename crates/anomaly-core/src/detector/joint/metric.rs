@@ -182,9 +182,9 @@ impl Metric {
 
     /// Whether a metric that is usually far from zero is near it.
     pub(super) fn is_at_rest(&self, value: f64) -> bool {
-        self.seen > SETTLE
+        value.abs() < REST_SHARE * self.mean.abs()
+            && self.seen > SETTLE
             && self.mean.abs() > REST_DEVIATIONS * self.spread()
-            && value.abs() < REST_SHARE * self.mean.abs()
     }
 
     /// Share of a residual's variance that is not the uncertainty of a regression on so many others.
@@ -218,15 +218,15 @@ impl Metric {
                 (charted.strength, charted.kind) = (way, kind);
             }
         };
-        let (way, sign) = self.level.push(z as f32, 0..4);
+        let (way, sign) = self.level.push::<0, 4>(z as f32);
         take(way, sign, DetectorId::Level);
         let mut residual_way = 0.0;
         if has_residual {
-            let (way, sign) = self.residual.push(residual, 0..4);
+            let (way, sign) = self.residual.push::<0, 4>(residual);
             residual_way = way;
             take(way, sign, DetectorId::Relation);
         }
-        let (way, sign) = self.steps.push(rough, 1..3);
+        let (way, sign) = self.steps.push::<1, 3>(rough);
         take(way, sign, DetectorId::Roughness);
         charted.residual_way = residual_way;
         if rate >= 1.0 {

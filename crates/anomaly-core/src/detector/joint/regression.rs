@@ -133,9 +133,7 @@ impl Regression {
         for (row, value) in self.inputs.iter().enumerate() {
             let (moments, after) = rest.split_at_mut(row + 1);
             rest = after;
-            for (moment, input) in moments.iter_mut().zip(&self.inputs) {
-                *moment += rate * (value * input - *moment);
-            }
+            learn_row(moments, &self.inputs[..=row], *value, rate);
         }
     }
 
@@ -154,11 +152,13 @@ impl Regression {
         let moment = |row, column| f64::from(self.moments[place(row, column)]);
         let used: Vec<usize> = (0..inputs).filter(|i| *i >= LAGS * size || i % size != metric).collect();
         let right: Vec<f64> = used.iter().map(|input| moment(*input, metric)).collect();
-        let entry = |row: usize, column: usize| {
-            let plain = moment(used[row], used[column]);
-            if row == column { plain * (1.0 + RIDGE) + FLOOR } else { plain }
-        };
-        let Some(solution) = cholesky_solve(used.len(), entry, &right) else { return };
+        let mut matrix = vec![0.0; used.len() * used.len()];
+        for (row, line) in matrix.chunks_exact_mut(used.len()).enumerate() {
+            let own = &self.moments[place(used[row], 0)..];
+            line.iter_mut().zip(&used[..=row]).for_each(|(entry, input)| *entry = f64::from(own[*input]));
+            line[row] = line[row] * (1.0 + RIDGE) + FLOOR;
+        }
+        let Some(solution) = cholesky_solve(&mut matrix, &right) else { return };
         let explained: f64 = solution.iter().zip(&right).map(|(weight, moment)| weight * moment).sum();
         self.spreads[metric] = libm::sqrt((moment(metric, metric) - explained).max(FLOOR)) as f32;
         let weights = &mut self.weights[metric * inputs..(metric + 1) * inputs];
@@ -170,26 +170,46 @@ impl Regression {
     }
 }
 
-/// Solves a symmetric system of `size` equations by Cholesky's method; `None` where it is not positive definite.
-fn cholesky_solve(size: usize, entry: impl Fn(usize, usize) -> f64, right: &[f64]) -> Option<Vec<f64>> {
-    let mut factor = vec![0.0; size * size];
+/// Moves the moments of one input with itself and those before it towards their products with its value. In fours, which a
+/// processor takes at once: the rows are too short for what a compiler makes of them by itself. The last four may have been
+/// among those before, so they are worked out first.
+fn learn_row(moments: &mut [f32], inputs: &[f32], value: f32, rate: f32) {
+    let learned = |moment: f32, input: f32| moment + rate * (value * input - moment);
+    let four = |moments: [f32; 4], inputs: [f32; 4]| -> [f32; 4] {
+        std::array::from_fn(|place| learned(moments[place], inputs[place]))
+    };
+    let (Some(last), Some(last_inputs)) = (moments.last_chunk(), inputs.last_chunk()) else {
+        return moments.iter_mut().zip(inputs).for_each(|(moment, input)| *moment = learned(*moment, *input));
+    };
+    let last = four(*last, *last_inputs);
+    for (moments, inputs) in moments.as_chunks_mut().0.iter_mut().zip(inputs.as_chunks().0) {
+        *moments = four(*moments, *inputs);
+    }
+    if let Some(place) = moments.last_chunk_mut() {
+        *place = last;
+    }
+}
+
+/// Solves a symmetric system of equations, given by the lower triangle of `factor`, by Cholesky's method in place; `None` where
+/// it is not positive definite.
+fn cholesky_solve(factor: &mut [f64], right: &[f64]) -> Option<Vec<f64>> {
+    let size = right.len();
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
     for row in 0..size {
-        for column in 0..=row {
-            let known: f64 = (0..column).map(|k| factor[row * size + k] * factor[column * size + k]).sum();
-            let left = entry(row, column) - known;
-            factor[row * size + column] = if row != column {
-                left / factor[column * size + column]
-            } else if left > PIVOT_MIN {
-                libm::sqrt(left)
-            } else {
-                return None;
-            };
+        let (above, rest) = factor.split_at_mut(row * size);
+        let own = &mut rest[..=row];
+        for (column, other) in above.chunks_exact(size).enumerate() {
+            own[column] = (own[column] - dot(&own[..column], &other[..column])) / other[column];
         }
+        let left = own[row] - dot(&own[..row], &own[..row]);
+        if left.is_nan() || left <= PIVOT_MIN {
+            return None;
+        }
+        own[row] = libm::sqrt(left);
     }
     let mut solution = right.to_vec();
-    for row in 0..size {
-        let known: f64 = (0..row).map(|k| factor[row * size + k] * solution[k]).sum();
-        solution[row] = (solution[row] - known) / factor[row * size + row];
+    for (row, factors) in factor.chunks_exact(size).enumerate() {
+        solution[row] = (solution[row] - dot(&factors[..row], &solution[..row])) / factors[row];
     }
     for row in (0..size).rev() {
         let known: f64 = (row + 1..size).map(|k| factor[k * size + row] * solution[k]).sum();

@@ -44,7 +44,7 @@ impl Whole {
             let value = libm::cbrtf(sum.max(0.0));
             self.means[index] += weight * (value - self.means[index]);
             let value = value - self.means[index];
-            let (way, sign) = self.charts[index].push(value, 0..4);
+            let (way, sign) = self.charts[index].push::<0, 4>(value);
             // Less than usual is no fault: a plant that stands still.
             if sign > 0.0 {
                 reached = reached.max(way);
