@@ -104,6 +104,8 @@ mod tests {
             batch: tip.1.to_owned(),
             snapshot: None,
             segments: Vec::new(),
+            epoch: 0,
+            hash_range: None,
         };
         let keys: Vec<Key> = objects.iter().map(name).collect();
         let (found, whole) = committed(&keys, &shard, &checkpoint);

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use platform::model::{
-    AnomalyRecord, Checkpoint, CheckpointChange, CheckpointGuard, ContentHash, Key, KeyError, ObjectRef, StateRecord,
-    TRANSACTION_ITEMS_MAX, Transaction,
+    AnomalyRecord, Checkpoint, CheckpointChange, CheckpointGuard, ContentHash, EpochGuard, Key, KeyError, ObjectRef,
+    StateRecord, TRANSACTION_ITEMS_MAX, Transaction,
 };
 use platform::ports::{CommitError, CommitTransaction, LoadCheckpoint, PutError, PutIfAbsent, StoreError};
 
@@ -24,6 +24,8 @@ pub enum Committed {
     Done,
     /// Somebody else committed this shard: memory is out of date.
     Moved,
+    /// A newer epoch has begun: which region has the say is to be read again, and memory is out of date.
+    NewEpoch,
 }
 
 /// Stores bytes, whose hash is `sha256`, under the name that `name` gives for an empty suffix. Where other bytes have that
@@ -69,6 +71,7 @@ pub async fn put<W: PutIfAbsent + Sync>(
 pub async fn commit<W>(
     world: &W,
     change: CheckpointChange<'_>,
+    epoch: Option<EpochGuard<'_>>,
     anomalies: &[AnomalyRecord],
     states: &[StateRecord],
 ) -> Result<(Committed, u64), StoreError>
@@ -78,22 +81,26 @@ where
     let mut calls = 0;
     let mut anomalies: Vec<&AnomalyRecord> = anomalies.iter().collect();
     let mut states: Vec<&StateRecord> = states.iter().collect();
-    while 1 + anomalies.len() + states.len() > TRANSACTION_ITEMS_MAX {
-        let first = anomalies.len().min(TRANSACTION_ITEMS_MAX - 1);
-        let then = states.len().min(TRANSACTION_ITEMS_MAX - 1 - first);
+    // Beside the checkpoint, or the guard in its place.
+    let room = TRANSACTION_ITEMS_MAX - 1 - usize::from(epoch.is_some());
+    while anomalies.len() + states.len() > room {
+        let first = anomalies.len().min(room);
+        let then = states.len().min(room - first);
         // What a memory that is out of date has found must not go ahead.
         let guard = CheckpointGuard { shard: change.shard, expected: change.expected };
         let chunk = Transaction {
             checkpoint: None,
             guard: Some(guard),
+            epoch,
             anomalies: anomalies.drain(..first).collect(),
             states: states.drain(..then).collect(),
         };
-        if apply(world, chunk, &mut calls).await? == Committed::Moved {
-            return Ok((Committed::Moved, calls));
+        let outcome = apply(world, chunk, &mut calls).await?;
+        if outcome != Committed::Done {
+            return Ok((outcome, calls));
         }
     }
-    let last = Transaction { checkpoint: Some(change), guard: None, anomalies, states };
+    let last = Transaction { checkpoint: Some(change), guard: None, epoch, anomalies, states };
     let outcome = apply(world, last, &mut calls).await?;
     Ok((outcome, calls))
 }
@@ -119,6 +126,8 @@ where
                 leave_out(&mut transaction.states, &states);
                 continue;
             }
+            // An earlier try has not landed, or the checkpoint would have been told before, and will not any more.
+            Err(CommitError::EpochMoved) => return Ok(Committed::NewEpoch),
             Err(CommitError::CheckpointMoved) => return settle(world, &transaction, calls).await,
             Err(CommitError::Store(error)) if error.is_transient() => error,
             Err(CommitError::Store(error)) => return Err(error),

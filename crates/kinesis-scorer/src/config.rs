@@ -36,9 +36,22 @@ pub struct Config {
     /// `MILLRACE_RESERVE_MS`: with less than this left of the invocation, no further record is scored, 100 to 600000. The
     /// rest of the batch comes again. Default 10000.
     pub reserve_ms: u32,
+    /// `MILLRACE_PEER_REGION`: the region that this one stands in for and that stands in for it. Its states are adopted when a
+    /// stream is moved here, and every commit has the condition that the stream was not moved. Default: none, one region.
+    pub peer_region: Option<String>,
+    /// `MILLRACE_ADOPT_PATIENCE_SECONDS`: how long after a stream was moved here a piece of the other region's state that has
+    /// not been replicated is waited for, 0 to 86400. Batches come again meanwhile; afterwards what is whole is adopted, and
+    /// the log says what is not. Default 60.
+    pub adopt_patience_seconds: u32,
+    /// `AWS_LAMBDA_FUNCTION_MEMORY_SIZE`: the function's memory setting in megabytes, 1 to 1048576. Lambda sets it; elsewhere
+    /// the default of the template, 512. The estimate of what a batch costs is made with it, nothing else.
+    pub memory_mb: u32,
     /// Where state is kept.
     pub stores: Stores,
 }
+
+/// The memory setting that the template gives the function, megabytes.
+const MEMORY_MB: u32 = 512;
 
 /// Where state is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,6 +126,15 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         default
     }
 
+    fn region(&mut self, name: &str) -> Option<String> {
+        let text = self.optional(name)?;
+        let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if !text.bytes().all(known) {
+            self.mistakes.push(format!("{name} must be a region like `eu-west-1`, got `{}`", text.escape_debug()));
+        }
+        Some(text)
+    }
+
     fn tenant(&mut self, name: &str) -> Option<String> {
         let text = self.optional(name)?;
         if let Err(error) = TenantName::new(&text) {
@@ -149,6 +171,9 @@ impl Config {
             profile_refresh_seconds: read.number("MILLRACE_PROFILE_REFRESH_SECONDS", 1, 86_400, 300),
             snapshot_seconds: read.number("MILLRACE_SNAPSHOT_SECONDS", 1, 86_400, 300),
             reserve_ms: read.number("MILLRACE_RESERVE_MS", 100, 600_000, 10_000),
+            peer_region: read.region("MILLRACE_PEER_REGION"),
+            adopt_patience_seconds: read.number("MILLRACE_ADOPT_PATIENCE_SECONDS", 0, 86_400, 60),
+            memory_mb: read.number("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", 1, 1_048_576, MEMORY_MB),
             stores,
         };
         if read.mistakes.is_empty() { Ok(config) } else { Err(ConfigError(read.mistakes)) }
@@ -166,6 +191,9 @@ impl Config {
             profile_refresh_seconds: 300,
             snapshot_seconds: 300,
             reserve_ms: 10_000,
+            peer_region: None,
+            adopt_patience_seconds: 60,
+            memory_mb: MEMORY_MB,
             stores: Stores::Folder { dir: dir.to_owned() },
         }
     }
@@ -187,7 +215,14 @@ mod tests {
         let config = read(&REQUIRED).unwrap();
         assert_eq!(config.ttl_days, 90);
         assert_eq!(config.environment, "dev");
+        assert_eq!(config.memory_mb, 512);
         assert!(matches!(config.stores, Stores::Aws { s3_path_style: false, .. }));
+    }
+
+    #[test]
+    fn the_memory_is_what_lambda_says() {
+        let said = [("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1769")];
+        assert_eq!(read(&[&REQUIRED[..], &said].concat()).unwrap().memory_mb, 1_769);
     }
 
     #[test]
@@ -197,6 +232,7 @@ mod tests {
             ("MILLRACE_METRICS", "statsd"),
             ("MILLRACE_TENANT", "a/b"),
             ("MILLRACE_BUCKET", ""),
+            ("MILLRACE_PEER_REGION", "eu west"),
         ])
         .unwrap_err()
         .to_string();
@@ -207,6 +243,7 @@ mod tests {
             "MILLRACE_TTL_DAYS must be 1 to 3650, got `0`",
             "MILLRACE_METRICS must be `emf` or `cloudwatch`, got `statsd`",
             "MILLRACE_TENANT: tenant name `a/b`",
+            "MILLRACE_PEER_REGION must be a region like `eu-west-1`, got `eu west`",
         ] {
             assert!(error.contains(part), "{error}");
         }

@@ -19,10 +19,11 @@ use telemetry::sequence::SequenceNumber;
 
 use crate::Config;
 use crate::commit::{self, Committed};
+use crate::epoch::{self, Standings};
 use crate::fold::{Batch, Fold, Objects, RawRecord, Tenancy};
 use crate::layout::{self, BatchPlace, Layer};
 use crate::profiles::Profiles;
-use crate::restore::{Warm, restore};
+use crate::restore::Warm;
 
 /// How often a batch starts over because somebody else had committed.
 const ATTEMPTS_MAX: u32 = 4;
@@ -53,6 +54,7 @@ pub struct Scorer<W, M> {
     memory: Mutex<VecDeque<(ShardId, Warm)>>,
     bench: Mutex<Option<Workbench>>,
     profiles: tokio::sync::Mutex<Option<Profiles>>,
+    standings: Standings,
 }
 
 /// Why a try at a batch did not end in a commit.
@@ -82,6 +84,8 @@ struct Workbench {
 struct Progress {
     /// First record that is not known to be committed.
     first_open: Option<SequenceNumber>,
+    /// Time that was left when the invocation began.
+    began_with: Duration,
     metrics: BatchMetrics,
 }
 
@@ -97,6 +101,7 @@ impl<W: ScorerWorld, M: EmitMetrics + Sync> Scorer<W, M> {
             memory: Mutex::default(),
             bench: Mutex::default(),
             profiles: tokio::sync::Mutex::default(),
+            standings: Standings::default(),
         }
     }
 
@@ -111,6 +116,7 @@ impl<W: ScorerWorld, M: EmitMetrics + Sync> Scorer<W, M> {
     /// [`EventError`] only when the event itself cannot be read, so that no record can be named: then the whole batch comes
     /// again. Every other fault is in the response.
     pub async fn handle(&self, event: &[u8], invocation: &Invocation<'_>) -> Result<BatchResponse, EventError> {
+        let began_with = (invocation.remaining)();
         let event = KinesisEvent::parse(event)?;
         let Some(source) = event.source()? else { return Ok(BatchResponse::success()) };
         let shard = ShardId {
@@ -118,7 +124,8 @@ impl<W: ScorerWorld, M: EmitMetrics + Sync> Scorer<W, M> {
             stream: source.stream.to_owned(),
             shard: source.shard.to_owned(),
         };
-        let mut progress = Progress { first_open: event.records.first().map(|r| r.sequence), ..Progress::default() };
+        let first_open = event.records.first().map(|record| record.sequence);
+        let mut progress = Progress { first_open, began_with, ..Progress::default() };
         for attempt in 1..=ATTEMPTS_MAX {
             match self.attempt(&shard, &event.records, invocation, &mut progress).await {
                 Ok(None) => return Ok(BatchResponse::success()),
@@ -149,13 +156,7 @@ impl<W: ScorerWorld, M: EmitMetrics + Sync> Scorer<W, M> {
         progress: &mut Progress,
     ) -> Result<Option<SequenceNumber>, Failed> {
         progress.metrics = BatchMetrics { conflicts: progress.metrics.conflicts, ..BatchMetrics::default() };
-        let mut warm = if let Some(warm) = self.take(shard) {
-            warm
-        } else {
-            let (warm, calls) = restore(&self.world, shard, &self.tenancy).await?;
-            progress.metrics.calls += calls;
-            warm
-        };
+        let mut warm = self.recall(shard, invocation.now, progress).await?;
         let last = warm.checkpoint.as_ref().map(|checkpoint| checkpoint.last_seq);
         let is_fresh = |record: &&KinesisRecord<'_>| {
             if tooth!("nothing-is-old") {
@@ -182,12 +183,9 @@ impl<W: ScorerWorld, M: EmitMetrics + Sync> Scorer<W, M> {
             self.keep(shard, warm);
             return Ok(None);
         }
-        let snapshot_near = commit::snapshot_is_due(
-            warm.checkpoint.as_ref(),
-            0,
-            fresh.last().map_or(0, |record| record.arrived.millis()),
-            self.config.snapshot_seconds,
-        );
+        let newest_ms = fresh.last().map_or(0, |record| record.arrived.millis());
+        let snapshot_near = warm.adopted
+            || commit::snapshot_is_due(warm.checkpoint.as_ref(), 0, newest_ms, self.config.snapshot_seconds);
         let (profiles, fingerprint) = self.profiles_in_force(&warm, invocation.now, snapshot_near, progress).await?;
 
         let unscored = tooth!("snapshot-before-batch").then(|| warm.state.clone());
@@ -219,8 +217,14 @@ impl<W: ScorerWorld, M: EmitMetrics + Sync> Scorer<W, M> {
         let change = CheckpointChange { shard, next: &next, expected };
         let anomalies = batch.anomalies(shard, &fingerprint, self.config.ttl_days);
         let states = batch.states(self.config.ttl_days);
-        let (committed, calls) = commit::commit(&self.world, change, &anomalies, &states).await?;
+        let guard = epoch::guard(shard, &warm, self.config.peer_region.as_deref());
+        let (committed, calls) = commit::commit(&self.world, change, guard, &anomalies, &states).await?;
         progress.metrics.calls += calls;
+        if committed == Committed::NewEpoch {
+            tracing::warn!(%shard, epoch = warm.newest, "a newer epoch has begun, reading which region has the say");
+            self.standings.forget(&shard.stream);
+            return Err(Failed::Moved);
+        }
         if committed == Committed::Moved {
             if tooth!("memory-after-move") {
                 self.keep(shard, warm);
@@ -229,6 +233,7 @@ impl<W: ScorerWorld, M: EmitMetrics + Sync> Scorer<W, M> {
         }
         warm.checkpoint = Some(next);
         warm.profiles = Some(fingerprint);
+        warm.adopted = false;
         self.keep(shard, warm);
         self.report(batch, invocation, progress).await;
         if let Ok(mut idle) = self.bench.lock() {
@@ -297,7 +302,8 @@ impl<W: ScorerWorld, M: EmitMetrics + Sync> Scorer<W, M> {
             let (object, calls) = commit::put(&self.world, &bytes, sha256, name).await?;
             Ok::<_, StoreError>((Some(object), calls))
         };
-        let due = commit::snapshot_is_due(before, batch.readings, stream_time.millis(), self.config.snapshot_seconds);
+        let due = (warm.adopted && !tooth!("epoch-without-snapshot"))
+            || commit::snapshot_is_due(before, batch.readings, stream_time.millis(), self.config.snapshot_seconds);
         let snapshot = async {
             if !due {
                 return Ok((None, 0));
@@ -328,7 +334,9 @@ impl<W: ScorerWorld, M: EmitMetrics + Sync> Scorer<W, M> {
             }
             (snapshot, _) => (snapshot, Vec::new()),
         };
-        Ok(Checkpoint { version, last_seq, stream_time, batch: place.id.clone(), snapshot, segments })
+        let epoch = if tooth!("epoch-not-noted") { before.map_or(0, |before| before.epoch) } else { warm.epoch };
+        let (batch, hash_range) = (place.id.clone(), warm.hash_range);
+        Ok(Checkpoint { version, last_seq, stream_time, batch, snapshot, segments, epoch, hash_range })
     }
 
     /// The profiles to score with. They are looked at anew when that is due, but not in a batch that writes a snapshot, so
@@ -372,6 +380,8 @@ impl<W: ScorerWorld, M: EmitMetrics + Sync> Scorer<W, M> {
         metrics.anomalies = batch.found() as u64;
         metrics.quarantined = batch.quarantined;
         metrics.unscored = batch.unscored;
+        let elapsed = progress.began_with.saturating_sub((invocation.remaining)());
+        metrics.elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         metrics.lag_ms = u64::try_from(invocation.now.millis() - batch.newest.millis()).unwrap_or(0);
         self.metrics.emit(metrics, &self.config.environment, invocation.now).await;
         tracing::info!(

@@ -7,12 +7,15 @@ use std::time::Duration;
 use anomaly_core::Timestamp;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use platform::clock;
+use platform::cost::{Architecture, Prices, PricesError, Rate};
 use platform::metrics::EmitMetrics;
 use platform::ports::ScorerWorld;
 use serde_json::value::RawValue;
 use telemetry::kinesis::BatchResponse;
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::Config;
+use crate::config::MetricsSink;
 use crate::handler::{Invocation, Scorer};
 
 pub use lambda_runtime::Error;
@@ -41,13 +44,26 @@ pub fn log_fatal(error: &(impl StdError + 'static)) {
     tracing::error!(error, "the function cannot start");
 }
 
+/// What a batch is charged by, for the estimate beside its metrics.
+///
+/// # Errors
+/// When the prices that were built in are no prices.
+pub fn rate(config: &Config) -> Result<Rate, PricesError> {
+    Ok(Rate {
+        prices: Prices::built_in()?,
+        architecture: Architecture::here(),
+        memory_mb: config.memory_mb,
+        metric_calls: u64::from(config.metrics == MetricsSink::CloudWatch),
+    })
+}
+
 /// Connects to AWS during init, where the processor runs at full speed whatever the memory setting is.
 ///
 /// # Errors
 /// When the configuration names no AWS stores.
 #[cfg(feature = "aws")]
-pub async fn connect(config: &crate::Config) -> Result<(platform::aws::Aws, aws_metrics::Metrics), Error> {
-    use crate::config::{MetricsSink, Stores};
+pub async fn connect(config: &Config) -> Result<(platform::aws::Aws, aws_metrics::Metrics), Error> {
+    use crate::config::Stores;
     use platform::aws::{Aws, AwsSettings, CloudWatchMetrics};
 
     let Stores::Aws { bucket, results_table, checkpoints_table, s3_path_style } = &config.stores else {

@@ -9,6 +9,7 @@
 //! - [`config`]: settings, checked as a whole.
 //! - [`state`] and [`fold`]: pure. Records in, state and findings out.
 //! - [`restore`]: state from the checkpoint: snapshot, then replay; or from the parents of a shard.
+//! - [`epoch`] and [`adopt`]: which of two regions has the say, and what one that takes over goes on with.
 //! - [`commit`]: objects first, then the one transaction.
 //! - [`chain`]: for readers of the lake, which objects are committed.
 //! - [`handler`]: a batch from event bytes to the response.
@@ -19,9 +20,11 @@
 #[macro_use]
 mod tooth;
 
+pub mod adopt;
 pub mod chain;
 pub mod commit;
 pub mod config;
+pub mod epoch;
 pub mod fold;
 pub mod handler;
 #[cfg(feature = "lambda")]

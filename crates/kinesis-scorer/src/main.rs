@@ -12,11 +12,13 @@ async fn main() -> Result<(), lambda::Error> {
         #[cfg(feature = "embedded")]
         Stores::Folder { dir } => {
             let world = platform::embedded::Local::open(dir).inspect_err(lambda::log_fatal)?;
-            lambda::serve(Scorer::new(world, platform::metrics::EmfStdout, config)).await
+            let (world, metrics) = platform::cost::metered(world, platform::metrics::EmfStdout, lambda::rate(&config)?);
+            lambda::serve(Scorer::new(world, metrics, config)).await
         }
         #[cfg(feature = "aws")]
         Stores::Aws { .. } => {
             let (world, metrics) = lambda::connect(&config).await?;
+            let (world, metrics) = platform::cost::metered(world, metrics, lambda::rate(&config)?);
             Box::pin(lambda::serve(Scorer::new(world, metrics, config))).await
         }
         #[cfg(not(all(feature = "aws", feature = "embedded")))]

@@ -47,26 +47,48 @@ fn broken(key: &Key, problem: impl std::fmt::Display) -> StoreError {
     StoreError::permanent("read profiles", key.to_string(), format!("{problem}; restore the object"))
 }
 
+/// Reads the profiles that were in force under a fingerprint. `None`: they are not here.
+///
+/// # Errors
+/// The store's, or a permanent one when the object is no bundle.
+pub async fn find_bundle<W: GetObject + Sync>(
+    world: &W,
+    fingerprint: &str,
+) -> Result<Option<ProfileBundle>, StoreError> {
+    let empty = ProfileBundle::default();
+    if empty.fingerprint() == fingerprint {
+        return Ok(Some(empty));
+    }
+    let key = bundle_key(fingerprint)?;
+    let Some(bytes) = world.get_object(&key, BUNDLE_BYTES_MAX).await? else { return Ok(None) };
+    let bundle = ProfileBundle::from_bytes(&bytes).map_err(|error| broken(&key, error))?;
+    if bundle.fingerprint() == fingerprint {
+        Ok(Some(bundle))
+    } else {
+        Err(broken(&key, "its content has another fingerprint"))
+    }
+}
+
+/// Where the profiles of a fingerprint lie.
+pub(crate) fn bundle_key(fingerprint: &str) -> Result<Key, StoreError> {
+    layout::bundle_key(fingerprint).map_err(|error| {
+        StoreError::permanent("read profiles", fingerprint.escape_debug().to_string(), error.to_string())
+    })
+}
+
+/// That a committed batch was scored with profiles that are not there.
+pub(crate) fn gone(key: &Key) -> StoreError {
+    broken(key, "a committed batch was scored with it, but it is gone")
+}
+
 /// Reads the profiles that were in force under a fingerprint.
 ///
 /// # Errors
 /// The store's, or a permanent one when the object is gone or is no bundle.
 pub async fn load_bundle<W: GetObject + Sync>(world: &W, fingerprint: &str) -> Result<ProfileBundle, StoreError> {
-    let empty = ProfileBundle::default();
-    if empty.fingerprint() == fingerprint {
-        return Ok(empty);
-    }
-    let key = layout::bundle_key(fingerprint).map_err(|error| {
-        StoreError::permanent("read profiles", fingerprint.escape_debug().to_string(), error.to_string())
-    })?;
-    let Some(bytes) = world.get_object(&key, BUNDLE_BYTES_MAX).await? else {
-        return Err(broken(&key, "a committed batch was scored with it, but it is gone"));
-    };
-    let bundle = ProfileBundle::from_bytes(&bytes).map_err(|error| broken(&key, error))?;
-    if bundle.fingerprint() == fingerprint {
-        Ok(bundle)
-    } else {
-        Err(broken(&key, "its content has another fingerprint"))
+    match find_bundle(world, fingerprint).await? {
+        Some(bundle) => Ok(bundle),
+        None => Err(gone(&bundle_key(fingerprint)?)),
     }
 }
 

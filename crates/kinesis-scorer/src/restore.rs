@@ -1,13 +1,13 @@
 //! State from what was committed: the newest snapshot, then the segments committed since, replayed in order. A shard
-//! without a checkpoint starts with what its parents knew.
+//! without a checkpoint starts with what its parents knew. What another region knew is for [`crate::adopt`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anomaly_core::ProfileSet;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use platform::model::{Checkpoint, Segment, ShardId, ShardInfo};
-use platform::ports::{GetObject, ListShards, LoadCheckpoint, StoreError, get_verified};
+use platform::model::{Checkpoint, HashRange, Key, Segment, ShardId, ShardInfo};
+use platform::ports::{self, GetObject, ListShards, LoadCheckpoint, StoreError, find_verified};
 use telemetry::bronze::BronzeReader;
 
 use crate::fold::{Discard, Fold, RawRecord, Tenancy};
@@ -32,6 +32,52 @@ pub struct Warm {
     pub state: ShardState,
     /// Fingerprint of the profiles that the last committed batch was scored with; `None` where nothing is known.
     pub profiles: Option<String>,
+    /// The epoch that the state is of, which the next commit notes.
+    pub epoch: u64,
+    /// The newest epoch that was known when this was restored: with a newer one it is out of date.
+    pub newest: u64,
+    /// The state is not the fold of the shard's own segments, so that the next commit needs a snapshot.
+    pub adopted: bool,
+    /// The hash keys that live in the shard, where there is another region.
+    pub hash_range: Option<HashRange>,
+}
+
+impl Warm {
+    /// Of a shard that no other region may take over.
+    fn alone(checkpoint: Option<Checkpoint>, state: ShardState, profiles: Option<String>) -> Self {
+        let epoch = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.epoch);
+        Self { checkpoint, state, profiles, epoch, newest: 0, adopted: false, hash_range: None }
+    }
+}
+
+/// What a checkpoint stands for, as far as it is here.
+#[derive(Debug, Default)]
+pub(crate) struct Restored {
+    pub(crate) state: ShardState,
+    /// The profiles it was last scored with.
+    pub(crate) profiles: Option<String>,
+    /// The first piece that is not here; nothing after it is in the state.
+    pub(crate) missing: Option<Missing>,
+    /// The calls it took.
+    pub(crate) calls: u64,
+}
+
+/// A piece that a checkpoint stands on and that is not here.
+#[derive(Debug)]
+pub(crate) enum Missing {
+    /// The snapshot: nothing is here.
+    Snapshot(Key),
+    /// A segment.
+    Segment(Key),
+    /// The profiles of a segment.
+    Profiles(Key),
+}
+
+impl Missing {
+    pub(crate) fn key(&self) -> &Key {
+        let (Self::Snapshot(key) | Self::Segment(key) | Self::Profiles(key)) = self;
+        key
+    }
 }
 
 /// Something that was committed cannot be read back.
@@ -39,7 +85,7 @@ fn broken(verb: &'static str, target: &impl ToString, problem: &impl std::fmt::D
     StoreError::permanent(verb, target.to_string(), problem.to_string())
 }
 
-/// Restores a shard. Returns the calls it took beside the state.
+/// Restores a shard that no other region may take over. Returns the calls it took beside the state.
 ///
 /// # Errors
 /// The store's; permanent ones for a snapshot or segment that is gone, changed, or of an unknown version.
@@ -48,33 +94,57 @@ where
     W: LoadCheckpoint + GetObject + ListShards + Sync,
 {
     let Some(checkpoint) = world.load_checkpoint(shard).await? else {
-        let (state, profiles, calls) = inherit(world, shard, tenancy).await?;
-        return Ok((Warm { checkpoint: None, state, profiles }, calls + 1));
+        let infos = world.list_shards(&shard.stream).await?;
+        let (parts, calls) = inherit(world, shard, &infos, tenancy).await?;
+        let (mut state, mut profiles) = (ShardState::default(), None);
+        for part in parts {
+            profiles = profiles.or(part.profiles);
+            state.absorb(part.state);
+        }
+        if !state.engine.is_empty() {
+            tracing::info!(%shard, devices = state.engine.len(), "parents adopted");
+        }
+        return Ok((Warm::alone(None, state, profiles), calls + 2));
     };
-    let (state, profiles, calls) = state_at(world, &checkpoint, tenancy).await?;
-    Ok((Warm { checkpoint: Some(checkpoint), state, profiles }, calls + 1))
+    let restored = whole_state_at(world, &checkpoint, tenancy).await?;
+    Ok((Warm::alone(Some(checkpoint), restored.state, restored.profiles), restored.calls + 1))
 }
 
-/// The state that a checkpoint stands for, the profiles it was last scored with, and the calls it took.
-async fn state_at<W>(
+/// The state that a checkpoint stands for; a piece that is not here is an error.
+pub(crate) async fn whole_state_at<W>(
     world: &W,
     checkpoint: &Checkpoint,
     tenancy: &Tenancy,
-) -> Result<(ShardState, Option<String>, u64), StoreError>
+) -> Result<Restored, StoreError>
 where
     W: GetObject + Sync,
 {
-    let mut calls = 0;
-    let (mut state, mut in_force) = (ShardState::default(), None);
+    let restored = state_at(world, checkpoint, tenancy).await?;
+    match &restored.missing {
+        None => Ok(restored),
+        Some(Missing::Profiles(key)) => Err(profiles::gone(key)),
+        Some(Missing::Snapshot(key) | Missing::Segment(key)) => Err(ports::gone(key)),
+    }
+}
+
+/// The state that a checkpoint stands for, up to the first piece that is not here.
+pub(crate) async fn state_at<W>(world: &W, checkpoint: &Checkpoint, tenancy: &Tenancy) -> Result<Restored, StoreError>
+where
+    W: GetObject + Sync,
+{
+    let mut restored = Restored::default();
     if let Some(snapshot) = &checkpoint.snapshot {
         let object = &snapshot.object;
-        let bytes = get_verified(world, &object.key, &object.sha256, OBJECT_BYTES_MAX).await?;
-        calls += 1;
-        let (header, restored) =
+        restored.calls += 1;
+        let Some(bytes) = find_verified(world, &object.key, &object.sha256, OBJECT_BYTES_MAX).await? else {
+            restored.missing = Some(Missing::Snapshot(object.key.clone()));
+            return Ok(restored);
+        };
+        let (header, state) =
             ShardState::from_snapshot(&bytes).map_err(|error| broken("restore snapshot", &object.key, &error))?;
-        (state, in_force) = (restored, Some(header.profiles));
+        (restored.state, restored.profiles) = (state, Some(header.profiles));
         if tooth!("replay-without-snapshot") && !checkpoint.segments.is_empty() {
-            state = ShardState::default();
+            restored.state = ShardState::default();
         }
     }
     let mut sets: BTreeMap<&str, Arc<ProfileSet>> = BTreeMap::new();
@@ -88,23 +158,33 @@ where
     let fetches: Vec<_> = replayed.into_iter().map(|segment| fetch(world, segment)).collect();
     let mut segments = stream::iter(fetches).buffered(FETCH_AHEAD);
     while let Some((segment, bytes)) = segments.try_next().await? {
-        calls += 1;
+        restored.calls += 1;
+        let Some(bytes) = bytes else {
+            restored.missing = Some(Missing::Segment(segment.object.key.clone()));
+            return Ok(restored);
+        };
         if !sets.contains_key(segment.profiles.as_str()) {
-            let bundle = profiles::load_bundle(world, &segment.profiles).await?;
-            calls += 1;
+            restored.calls += 1;
+            let Some(bundle) = profiles::find_bundle(world, &segment.profiles).await? else {
+                restored.missing = Some(Missing::Profiles(profiles::bundle_key(&segment.profiles)?));
+                return Ok(restored);
+            };
             sets.insert(&segment.profiles, profiles::compile(&bundle)?);
         }
         if let Some(set) = sets.get(segment.profiles.as_str()) {
-            replay(&mut state, segment, &bytes, set, tenancy)?;
+            replay(&mut restored.state, segment, &bytes, set, tenancy)?;
         }
-        in_force = Some(segment.profiles.clone());
+        restored.profiles = Some(segment.profiles.clone());
     }
-    Ok((state, in_force, calls))
+    Ok(restored)
 }
 
-async fn fetch<'s, W: GetObject + Sync>(world: &W, segment: &'s Segment) -> Result<(&'s Segment, Vec<u8>), StoreError> {
+async fn fetch<'s, W: GetObject + Sync>(
+    world: &W,
+    segment: &'s Segment,
+) -> Result<(&'s Segment, Option<Vec<u8>>), StoreError> {
     let object = &segment.object;
-    let bytes = get_verified(world, &object.key, &object.sha256, OBJECT_BYTES_MAX).await?;
+    let bytes = find_verified(world, &object.key, &object.sha256, OBJECT_BYTES_MAX).await?;
     Ok((segment, bytes))
 }
 
@@ -142,26 +222,41 @@ fn replay(
     Ok(())
 }
 
+/// What the nearest ancestor with a checkpoint knew of a part of a new shard.
+pub(crate) struct Part {
+    /// The part.
+    pub(crate) range: HashRange,
+    pub(crate) state: ShardState,
+    pub(crate) profiles: Option<String>,
+    /// The epoch that the ancestor's state is of; `None` where no ancestor has a checkpoint.
+    pub(crate) epoch: Option<u64>,
+}
+
 /// What a shard without a checkpoint starts from: the final states of its nearest ancestors that have one, less the
 /// devices that now live elsewhere. The event source mapping delivers a child only after its parents are finished
 /// (AWS Lambda Developer Guide, "Using AWS Lambda with Amazon Kinesis"), so those states are final. The profiles are those
 /// that the first of them was scored with last, so that one that is bad now has a good one to fall back on.
-async fn inherit<W>(
+///
+/// Together the parts are the shard's hash range; there are none where the stream does not list the shard.
+pub(crate) async fn inherit<W>(
     world: &W,
     shard: &ShardId,
+    infos: &[ShardInfo],
     tenancy: &Tenancy,
-) -> Result<(ShardState, Option<String>, u64), StoreError>
+) -> Result<(Vec<Part>, u64), StoreError>
 where
-    W: LoadCheckpoint + GetObject + ListShards + Sync,
+    W: LoadCheckpoint + GetObject + Sync,
 {
-    let infos = world.list_shards(&shard.stream).await?;
     let find = |name: &str| infos.iter().find(|info| info.shard == name);
-    let mut calls = 1;
-    let (mut state, mut profiles) = (ShardState::default(), None);
+    let (mut parts, mut calls) = (Vec::new(), 0);
     let Some(own) = find(&shard.shard).filter(|_| !tooth!("child-starts-empty")) else {
-        return Ok((state, profiles, calls));
+        return Ok((parts, calls));
     };
-    let mut ancestors = parents(own, own.hash_range);
+    let nobody = |range: HashRange| Part { range, state: ShardState::default(), profiles: None, epoch: None };
+    let mut ancestors = parents_of(own, own.hash_range.into());
+    if ancestors.is_empty() {
+        parts.push(nobody(own.hash_range.into()));
+    }
     if tooth!("one-parent-only") {
         ancestors.truncate(1);
     }
@@ -175,28 +270,30 @@ where
                 &format!("more than {ANCESTORS_MAX} ancestors without a checkpoint"),
             ));
         }
+        let info = find(&name);
+        // Of two shards that were merged, a child of the one they became may lie in one alone.
+        let Some(within) = info.map_or(Some(range), |info| range.overlap(info.hash_range.into())) else { continue };
         calls += 1;
         if let Some(checkpoint) = world.load_checkpoint(&shard.sibling(&name)).await? {
-            let (mut inherited, in_force, more) = state_at(world, &checkpoint, tenancy).await?;
+            let Restored { mut state, profiles, calls: more, .. } = whole_state_at(world, &checkpoint, tenancy).await?;
             calls += more;
-            profiles = profiles.or(in_force);
             // Only what lived on the way from there to here: a sibling may know the rest better.
             if !tooth!("child-keeps-everything") {
-                inherited.keep_range(range);
+                state.keep_range((range.first, range.last));
             }
-            state.absorb(inherited);
-        } else if !tooth!("parents-only") {
-            let within = |info: &ShardInfo| (range.0.max(info.hash_range.0), range.1.min(info.hash_range.1));
-            ancestors.extend(find(&name).map(|info| parents(info, within(info))).unwrap_or_default());
+            parts.push(Part { range: within, state, profiles, epoch: Some(checkpoint.epoch) });
+            continue;
+        }
+        let further = info.filter(|_| !tooth!("parents-only")).map(|info| parents_of(info, within));
+        match further.filter(|further| !further.is_empty()) {
+            Some(further) => ancestors.extend(further),
+            None => parts.push(nobody(within)),
         }
     }
-    if !state.engine.is_empty() {
-        tracing::info!(%shard, devices = state.engine.len(), "parents adopted");
-    }
-    Ok((state, profiles, calls))
+    Ok((parts, calls))
 }
 
 /// Parents in the order in which they are taken from the end, each with the hash keys that are wanted from it.
-fn parents(info: &ShardInfo, range: (u128, u128)) -> Vec<(String, (u128, u128))> {
+fn parents_of(info: &ShardInfo, range: HashRange) -> Vec<(String, HashRange)> {
     info.adjacent_parent.iter().chain(&info.parent).map(|name| (name.clone(), range)).collect()
 }

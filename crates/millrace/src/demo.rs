@@ -6,9 +6,11 @@
 //! back and every record that the plant has ever sent must be in it, once.
 
 mod check;
+mod faults;
 mod feed;
 mod ledger;
 mod report;
+mod room;
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -21,6 +23,7 @@ use platform::embedded::Local;
 use simulator::{Plant, PlantConfig};
 
 use crate::ui::{Ui, Usage};
+use faults::Faults;
 use ledger::Ledger;
 use report::{Report, Tally};
 
@@ -59,14 +62,22 @@ pub(crate) struct Args {
 
 /// Runs the demo.
 pub(crate) fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_time().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
+        let _answered = large_files_are_errors()?;
         let world = Local::open(&args.dir)?;
         let report = play(args, &world, ui).await?;
         report.print(ui)?;
         anyhow::ensure!(report.is_whole(), "{}", report.damage());
         Ok(())
     })
+}
+
+/// Where a file may only grow so far (`ulimit -f`), a write beyond that ends the process without a word, unless the signal
+/// is answered: then the write fails, and that is reported like any other.
+fn large_files_are_errors() -> std::io::Result<tokio::signal::unix::Signal> {
+    use tokio::signal::unix::{SignalKind, signal};
+    signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))
 }
 
 async fn play(args: &Args, world: &Local, ui: &Ui) -> anyhow::Result<Report> {
@@ -93,8 +104,18 @@ async fn play(args: &Args, world: &Local, ui: &Ui) -> anyhow::Result<Report> {
     TENANT.clone_into(&mut settings.default_tenant);
     let scorer = Arc::new(Scorer::new(world.clone(), Arc::clone(&tally), settings));
 
+    let faults = Faults::default();
+    tracing::subscriber::set_global_default(faults.clone()).context("somebody else listens to the log")?;
     let watch = Stopwatch::start();
-    let sent = feed::feed(plant.clone(), &scorer, ui).await?;
+    let sent = match feed::feed(plant.clone(), &scorer, &faults, ui).await {
+        Ok(sent) => sent,
+        Err(error) => {
+            if let Some(words) = room::lacking(&args.dir, plant.emissions_max()) {
+                ui.warn(words);
+            }
+            return Err(error);
+        }
+    };
     let elapsed = watch.elapsed();
     scorer.shut_down().await;
 

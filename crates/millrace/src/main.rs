@@ -4,6 +4,7 @@ mod anomalies;
 mod cli;
 mod completions;
 mod demo;
+mod esm;
 mod eval;
 mod explain;
 mod options;

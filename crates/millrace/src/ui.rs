@@ -106,6 +106,11 @@ impl Ui {
         size.map(|size| size.ws_col).filter(|columns| *columns >= 40)
     }
 
+    /// Whether nothing but errors and warnings is wanted.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.words == Words::Few
+    }
+
     /// Says something that is good to know.
     pub(crate) fn note(&self, words: impl Display) {
         if self.words >= Words::Some {

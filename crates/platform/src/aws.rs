@@ -4,8 +4,9 @@
 //! error means in `failure`. The SDK repeats a call twice on its own; what is beyond that is for the handlers, which know
 //! how much time is left.
 
+mod epochs;
 mod failure;
-mod items;
+pub(crate) mod items;
 mod metrics;
 mod objects;
 mod shards;
@@ -17,10 +18,11 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 
-use crate::model::{AnomalyRecord, Checkpoint, Key, ShardId, ShardInfo, StateRecord, Transaction};
+use crate::model::{AnomalyRecord, Checkpoint, Epoch, Key, ShardId, ShardInfo, StateRecord, Transaction};
 use crate::ports::{
-    AnomalyQuery, CommitError, CommitTransaction, FindAnomalies, GetDeviceState, GetObject, ListObjects, ListShards,
-    Listed, LoadCheckpoint, PutError, PutIfAbsent, StoreError, Stored,
+    AnomalyQuery, BeginEpoch, CommitError, CommitTransaction, FindAnomalies, GetDeviceState, GetObject,
+    ListCheckpoints, ListObjects, ListShards, Listed, LoadCheckpoint, LoadEpoch, PutError, PutIfAbsent, StoreError,
+    Stored,
 };
 
 pub use metrics::CloudWatchMetrics;
@@ -112,6 +114,24 @@ impl Aws {
 impl LoadCheckpoint for Aws {
     async fn load_checkpoint(&self, shard: &ShardId) -> Result<Option<Checkpoint>, StoreError> {
         self.get_checkpoint(&shard.partition_key()).await
+    }
+}
+
+impl ListCheckpoints for Aws {
+    async fn list_checkpoints(&self, region: &str, stream: &str) -> Result<Vec<(ShardId, Checkpoint)>, StoreError> {
+        self.scan_checkpoints(region, stream).await
+    }
+}
+
+impl LoadEpoch for Aws {
+    async fn load_epoch(&self, stream: &str) -> Result<Option<Epoch>, StoreError> {
+        self.get_epoch(stream).await
+    }
+}
+
+impl BeginEpoch for Aws {
+    async fn begin_epoch(&self, stream: &str, next: &Epoch) -> Result<bool, StoreError> {
+        self.put_epoch(stream, next).await
     }
 }
 

@@ -8,6 +8,7 @@
 //! that share a worker thread must not wait with it. The price is a copy of what is written. A call whose future is
 //! dropped may still happen, as with any store.
 
+mod epochs;
 mod failure;
 mod lake;
 mod open;
@@ -19,10 +20,11 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::model::{AnomalyRecord, Checkpoint, Key, ShardId, ShardInfo, StateRecord, Transaction};
+use crate::model::{AnomalyRecord, Checkpoint, Epoch, Key, ShardId, ShardInfo, StateRecord, Transaction};
 use crate::ports::{
-    AnomalyQuery, CommitError, CommitTransaction, FindAnomalies, GetDeviceState, GetObject, ListObjects, ListShards,
-    Listed, LoadCheckpoint, PutError, PutIfAbsent, StoreError, Stored,
+    AnomalyQuery, BeginEpoch, CommitError, CommitTransaction, FindAnomalies, GetDeviceState, GetObject,
+    ListCheckpoints, ListObjects, ListShards, Listed, LoadCheckpoint, LoadEpoch, PutError, PutIfAbsent, StoreError,
+    Stored,
 };
 use lake::Lake;
 use tables::{Change, Tables};
@@ -133,6 +135,28 @@ impl LoadCheckpoint for Local {
     async fn load_checkpoint(&self, shard: &ShardId) -> Result<Option<Checkpoint>, StoreError> {
         let pk = shard.partition_key();
         self.blocking(move |stores| stores.tables.load_checkpoint(&pk)).await
+    }
+}
+
+impl ListCheckpoints for Local {
+    async fn list_checkpoints(&self, region: &str, stream: &str) -> Result<Vec<(ShardId, Checkpoint)>, StoreError> {
+        let any = ShardId { region: region.to_owned(), stream: stream.to_owned(), shard: String::new() };
+        self.blocking(move |stores| stores.tables.list_checkpoints(&any)).await
+    }
+}
+
+impl LoadEpoch for Local {
+    async fn load_epoch(&self, stream: &str) -> Result<Option<Epoch>, StoreError> {
+        let stream = stream.to_owned();
+        self.blocking(move |stores| stores.tables.load_epoch(&stream)).await
+    }
+}
+
+impl BeginEpoch for Local {
+    async fn begin_epoch(&self, stream: &str, next: &Epoch) -> Result<bool, StoreError> {
+        self.stores.check_writable("begin epoch")?;
+        let (stream, next) = (stream.to_owned(), next.clone());
+        self.blocking(move |stores| stores.tables.begin_epoch(&stream, &next)).await
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! - [`ports`]: one verb a trait, its contract in the doc comment.
 //! - [`model`]: what crosses the ports: checkpoints, records to store, transactions.
+//! - [`cost`]: what a batch costs on AWS, counted at the ports.
 //! - `aws` (feature `aws`): DynamoDB, S3, Kinesis, CloudWatch through the SDK.
 //! - `embedded` (feature `embedded`): SQLite, a folder, and an in-process stream with the semantics of Lambda's event
 //!   source mapping.
@@ -11,6 +12,7 @@
 //! to commit, retry or quarantine is for the handlers.
 
 pub mod clock;
+pub mod cost;
 pub mod metrics;
 pub mod model;
 pub mod ports;

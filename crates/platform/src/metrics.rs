@@ -30,12 +30,17 @@ pub struct BatchMetrics {
     pub lag_ms: u64,
     /// Calls to stores that the batch took.
     pub calls: u64,
+    /// Time from the invocation's start to its commit, milliseconds. Not a metric of its own: Lambda's `Duration` is.
+    pub elapsed_ms: u64,
+    /// What the batch cost on AWS without Kinesis and storage, millionths of a US dollar, as [`crate::cost`] estimates it;
+    /// 0 where nobody counts.
+    pub cost_microdollars: f64,
 }
 
 impl BatchMetrics {
     /// Name, unit and value of each metric.
     #[must_use]
-    pub fn entries(&self) -> [(&'static str, &'static str, f64); 7] {
+    pub fn entries(&self) -> [(&'static str, &'static str, f64); 8] {
         [
             ("SensorReadingsProcessed", "Count", self.readings as f64),
             ("AnomaliesDetected", "Count", self.anomalies as f64),
@@ -44,6 +49,7 @@ impl BatchMetrics {
             ("CommitConflicts", "Count", self.conflicts as f64),
             ("CommitLag", "Milliseconds", self.lag_ms as f64),
             ("StoreCalls", "Count", self.calls as f64),
+            ("EstimatedCostMicrodollars", "None", self.cost_microdollars),
         ]
     }
 }
@@ -122,5 +128,16 @@ mod tests {
         for metric in declared {
             assert!(value[metric["Name"].as_str().unwrap()].is_number());
         }
+    }
+
+    #[test]
+    fn the_line_leaves_room_in_what_an_invocation_is_assumed_to_log() {
+        let at = Timestamp::from_millis(1_700_000_000_000).unwrap();
+        let metrics =
+            BatchMetrics { readings: 38_000, cost_microdollars: 58.123_456_789_012, ..BatchMetrics::default() };
+        let bytes = emf_line(&metrics, "production", at).len() as f64;
+        let assumed = crate::cost::Prices::built_in().unwrap().assumed.log_bytes_per_invocation.get();
+        // The rest: START, END, REPORT and the line of the batch, some 700 bytes.
+        assert!(bytes <= assumed - 700.0, "{bytes} of {assumed}");
     }
 }

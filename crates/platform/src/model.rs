@@ -1,11 +1,15 @@
 //! What crosses the ports.
 
+mod pair;
+
 use std::fmt;
 
 use anomaly_core::{Anomaly, DeviceStatus, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use telemetry::sequence::SequenceNumber;
+
+pub use pair::{Epoch, EpochGuard, HashRange, HashRangeError};
 
 /// Most items one transaction may change (Amazon DynamoDB Developer Guide, on `TransactWriteItems`).
 pub const TRANSACTION_ITEMS_MAX: usize = 100;
@@ -165,6 +169,19 @@ pub struct Checkpoint {
     pub snapshot: Option<SnapshotRef>,
     /// Committed since the snapshot, in order.
     pub segments: Vec<Segment>,
+    /// The epoch that the state was made in: the newest in which this region had the say when it committed. 0 before the
+    /// first, and always where there is no other region.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub epoch: u64,
+    /// The hash keys that live in the shard, for the other region, which cannot ask this one's stream; `None` where there is
+    /// no other region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash_range: Option<HashRange>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_zero(epoch: &u64) -> bool {
+    *epoch == 0
 }
 
 /// A new checkpoint and the version it replaces.
@@ -252,13 +269,15 @@ impl StateRecord {
     }
 }
 
-/// Changes that happen together or not at all, at most [`TRANSACTION_ITEMS_MAX`] items, a guard included.
+/// Changes that happen together or not at all, at most [`TRANSACTION_ITEMS_MAX`] items, guards included.
 #[derive(Debug, Clone, Default)]
 pub struct Transaction<'a> {
     /// The commit itself; absent in the chunks that go before it.
     pub checkpoint: Option<CheckpointChange<'a>>,
     /// In a chunk that goes before: the checkpoint that its findings were made from.
     pub guard: Option<CheckpointGuard<'a>>,
+    /// Where another region may take over: that it has not. `None` where there is none.
+    pub epoch: Option<EpochGuard<'a>>,
     /// Anomalies that must not be there yet.
     pub anomalies: Vec<&'a AnomalyRecord>,
     /// States; each must be newer than the one that is there. At most one a device.
@@ -266,10 +285,10 @@ pub struct Transaction<'a> {
 }
 
 impl Transaction<'_> {
-    /// How many items it names: a guard is one of them.
+    /// How many items it names: each guard is one of them.
     #[must_use]
     pub fn len(&self) -> usize {
-        usize::from(self.guard.is_some()) + self.changes()
+        usize::from(self.guard.is_some()) + usize::from(self.epoch.is_some()) + self.changes()
     }
 
     fn changes(&self) -> usize {
@@ -299,6 +318,19 @@ pub struct ShardInfo {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_checkpoint_without_another_region_is_stored_as_ever() {
+        let text =
+            r#"{"version":3,"last_seq":"7","stream_time":1700000000000,"batch":"b","snapshot":null,"segments":[]}"#;
+        let mut checkpoint: Checkpoint = serde_json::from_str(text).unwrap();
+        let back = serde_json::to_value(&checkpoint).unwrap();
+        let fields: Vec<&String> = back.as_object().unwrap().keys().collect();
+        assert_eq!(fields, ["batch", "last_seq", "segments", "snapshot", "stream_time", "version"]);
+        (checkpoint.epoch, checkpoint.hash_range) = (2, Some(HashRange::ALL));
+        let text = serde_json::to_string(&checkpoint).unwrap();
+        assert_eq!(serde_json::from_str::<Checkpoint>(&text).unwrap(), checkpoint);
+    }
 
     #[test]
     fn keys_that_lead_out_of_the_lake_are_refused() {

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::future::Future;
 
-use crate::model::{AnomalyRecord, Checkpoint, ContentHash, Key, ShardId, ShardInfo, StateRecord, Transaction};
+use crate::model::{AnomalyRecord, Checkpoint, ContentHash, Epoch, Key, ShardId, ShardInfo, StateRecord, Transaction};
 
 /// What an error means for the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -53,12 +53,38 @@ pub trait LoadCheckpoint {
     fn load_checkpoint(&self, shard: &ShardId) -> impl Future<Output = Result<Option<Checkpoint>, StoreError>> + Send;
 }
 
+/// Lists the checkpoints of one stream in one region: this one, or another whose tables are replicated here. Strongly
+/// consistent for what was committed here; what another region committed is as old as replication is late.
+pub trait ListCheckpoints {
+    /// In order of shard. Empty when nothing was ever committed.
+    fn list_checkpoints(
+        &self,
+        region: &str,
+        stream: &str,
+    ) -> impl Future<Output = Result<Vec<(ShardId, Checkpoint)>, StoreError>> + Send;
+}
+
+/// Reads the epoch of a stream, strongly consistent for what was written in this region.
+pub trait LoadEpoch {
+    /// `None`: epoch 0, nobody was ever told to take over.
+    fn load_epoch(&self, stream: &str) -> impl Future<Output = Result<Option<Epoch>, StoreError>> + Send;
+}
+
+/// Begins an epoch: what a person does who moves a stream to the other region. Safe to repeat.
+pub trait BeginEpoch {
+    /// `false`: the epoch that is there is not older; nothing was changed.
+    fn begin_epoch(&self, stream: &str, next: &Epoch) -> impl Future<Output = Result<bool, StoreError>> + Send;
+}
+
 /// Why a transaction changed nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
     /// The checkpoint is not the expected version: somebody else committed.
     #[error("the checkpoint has moved: another invocation committed this shard")]
     CheckpointMoved,
+    /// A newer epoch has begun than who commits knows of: another region has the say, or this one has it anew.
+    #[error("the stream has a newer epoch: find out which region is active")]
+    EpochMoved,
     /// Some items are there already: leave them out and commit again. Indexes into the transaction's lists.
     #[error("{} anomalies are stored already and {} states are as new or newer", anomalies.len(), states.len())]
     AlreadyThere {
@@ -77,9 +103,13 @@ pub enum CommitError {
 
 /// Applies a transaction: everything or nothing.
 ///
-/// Conditions: the checkpoint, or that of the guard, still has the expected version; no anomaly of that key is there; no
-/// state with an equal or higher sequence number is there. A moved checkpoint is reported before anything else. Applying the same transaction
-/// again is refused by the conditions, so that repeating is safe.
+/// Conditions: the checkpoint, or that of the guard, still has the expected version; the stream has no newer epoch than that
+/// of the epoch guard; no anomaly of that key is there; no state with an equal or higher sequence number is there, and with
+/// an epoch guard none of a newer epoch, while one of an older epoch is replaced in any case. A moved checkpoint is reported
+/// before anything else, then a newer epoch. Applying the same transaction again is refused by the conditions, so that
+/// repeating is safe.
+///
+/// Conditions hold where the transaction is made: what another region has written counts once it is replicated.
 pub trait CommitTransaction {
     /// Tries once.
     fn commit(&self, transaction: &Transaction<'_>) -> impl Future<Output = Result<(), CommitError>> + Send;
@@ -188,13 +218,50 @@ pub trait GetDeviceState {
 
 /// All that the scorer needs.
 pub trait ScorerWorld:
-    LoadCheckpoint + CommitTransaction + PutIfAbsent + GetObject + ListObjects + ListShards + Send + Sync
+    LoadCheckpoint
+    + ListCheckpoints
+    + LoadEpoch
+    + CommitTransaction
+    + PutIfAbsent
+    + GetObject
+    + ListObjects
+    + ListShards
+    + Send
+    + Sync
 {
 }
 
 impl<W> ScorerWorld for W where
-    W: LoadCheckpoint + CommitTransaction + PutIfAbsent + GetObject + ListObjects + ListShards + Send + Sync
+    W: LoadCheckpoint
+        + ListCheckpoints
+        + LoadEpoch
+        + CommitTransaction
+        + PutIfAbsent
+        + GetObject
+        + ListObjects
+        + ListShards
+        + Send
+        + Sync
 {
+}
+
+/// Reads an object and checks that it is the one that was committed. `None`: it is not here.
+///
+/// # Errors
+/// The store's, or a permanent one when its bytes are not those that were committed.
+pub async fn find_verified<S: GetObject + Sync>(
+    store: &S,
+    key: &Key,
+    sha256: &ContentHash,
+    bytes_max: usize,
+) -> Result<Option<Vec<u8>>, StoreError> {
+    let Some(bytes) = store.get_object(key, bytes_max).await? else { return Ok(None) };
+    let found = ContentHash::of(&bytes);
+    if found == *sha256 {
+        return Ok(Some(bytes));
+    }
+    let remedy = format!("its SHA-256 is {found}, the checkpoint says {sha256}; restore the right version of it");
+    Err(StoreError::permanent("get object", key.as_str(), remedy))
 }
 
 /// Reads an object and checks that it is the one that was committed.
@@ -207,14 +274,12 @@ pub async fn get_verified<S: GetObject + Sync>(
     sha256: &ContentHash,
     bytes_max: usize,
 ) -> Result<Vec<u8>, StoreError> {
-    let broken = |remedy: String| StoreError::permanent("get object", key.as_str(), remedy);
-    let Some(bytes) = store.get_object(key, bytes_max).await? else {
-        return Err(broken("the checkpoint names it, but it is gone; restore it from versioning or a replica".into()));
-    };
-    let found = ContentHash::of(&bytes);
-    if found == *sha256 {
-        Ok(bytes)
-    } else {
-        Err(broken(format!("its SHA-256 is {found}, the checkpoint says {sha256}; restore the right version of it")))
-    }
+    find_verified(store, key, sha256, bytes_max).await?.ok_or_else(|| gone(key))
+}
+
+/// An object that a checkpoint of this region names and that is not there.
+#[must_use]
+pub fn gone(key: &Key) -> StoreError {
+    let remedy = "the checkpoint names it, but it is gone; restore it from versioning or a replica";
+    StoreError::permanent("get object", key.as_str(), remedy)
 }

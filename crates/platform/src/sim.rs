@@ -5,24 +5,23 @@
 //! Nothing is random and nothing waits for time: the same calls give the same answers.
 
 mod call;
+mod replica;
 mod state;
+mod verbs;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use anomaly_core::Timestamp;
 use tokio::sync::{Notify, watch};
 
-use crate::metrics::{BatchMetrics, EmitMetrics};
-use crate::model::{AnomalyRecord, Checkpoint, Key, ShardId, ShardInfo, StateRecord, Transaction};
-use crate::ports::{
-    AnomalyQuery, CommitError, CommitTransaction, FindAnomalies, GetDeviceState, GetObject, ListObjects, ListShards,
-    Listed, LoadCheckpoint, PutError, PutIfAbsent, StoreError, StoreErrorKind, Stored,
-};
+use crate::metrics::BatchMetrics;
+use crate::model::{AnomalyRecord, Checkpoint, Epoch, Key, ShardId, ShardInfo, StateRecord};
+use crate::ports::{StoreError, StoreErrorKind};
 use call::Script;
 use state::State;
 
 pub use call::{CallOutcome, CallRecord, Fault, When};
+pub use replica::Written;
 pub use state::Commit;
 
 /// A write that the caller was told had failed, and that has not happened yet.
@@ -74,6 +73,26 @@ impl SimWorld {
         let copy = Self::new();
         copy.inside().state = self.inside().state.clone();
         copy
+    }
+
+    /// An empty world without faults that notes what is written to it, for [`Self::written`].
+    #[must_use]
+    pub fn replicated() -> Self {
+        let world = Self::new();
+        world.inside().state.journal = Some(Vec::new());
+        world
+    }
+
+    /// What was written here and not taken by this call before, in order; nothing in a world that does not note it. What
+    /// has come from another region is not among it.
+    #[must_use]
+    pub fn written(&self) -> Vec<Written> {
+        self.inside().state.journal.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Puts in place what another region has written, unless what is there is newer.
+    pub fn receive(&self, written: Written) {
+        self.inside().state.apply(written);
     }
 
     /// State changes are made whole under the lock, so it is good after a panic in a test.
@@ -187,19 +206,36 @@ impl SimWorld {
     /// Every device's state, by device.
     #[must_use]
     pub fn states(&self) -> Vec<StateRecord> {
-        self.inside().state.states.values().cloned().collect()
+        self.inside().state.states.values().map(|(_, state)| state.clone()).collect()
     }
 
     /// The checkpoint of a shard.
     #[must_use]
     pub fn checkpoint(&self, shard: &ShardId) -> Option<Checkpoint> {
-        self.inside().state.checkpoints.get(&shard.partition_key()).cloned()
+        self.inside().state.checkpoints.get(&shard.partition_key()).map(|(_, checkpoint)| checkpoint.clone())
+    }
+
+    /// The epoch of a stream.
+    #[must_use]
+    pub fn epoch(&self, stream: &str) -> Option<Epoch> {
+        self.inside().state.epochs.get(stream).cloned()
+    }
+
+    /// Begins an epoch without a call, unless the one that is there is as new.
+    pub fn place_epoch(&self, stream: &str, next: &Epoch) {
+        self.inside().state.begin_epoch(stream, next);
     }
 
     /// Every transaction that changed something, in order.
     #[must_use]
     pub fn commits(&self) -> Vec<Commit> {
-        self.inside().state.commits.clone()
+        self.commits_from(0)
+    }
+
+    /// Every transaction that changed something but the first so many, in order.
+    #[must_use]
+    pub fn commits_from(&self, first: usize) -> Vec<Commit> {
+        self.inside().state.commits.iter().skip(first).cloned().collect()
     }
 
     /// Every batch's metrics, in order.
@@ -277,75 +313,6 @@ impl SimWorld {
         let _parked = Parked(&self.shared.parked);
         // The sender lives as long as `self`, so this cannot fail.
         let _ = released.changed().await;
-    }
-}
-
-impl LoadCheckpoint for SimWorld {
-    async fn load_checkpoint(&self, shard: &ShardId) -> Result<Option<Checkpoint>, StoreError> {
-        let pk = shard.partition_key();
-        self.call("load checkpoint", pk.clone(), move |state| Ok(state.checkpoints.get(&pk).cloned())).await
-    }
-}
-
-impl CommitTransaction for SimWorld {
-    async fn commit(&self, transaction: &Transaction<'_>) -> Result<(), CommitError> {
-        let commit = Commit::of(transaction)?;
-        let target = commit.checkpoint.as_ref().map_or_else(|| "results".to_owned(), |(pk, _)| pk.partition_key());
-        let change = transaction.checkpoint.map(|change| (change.shard, change.expected));
-        let guard = transaction.guard.map(|guard| (guard.shard, guard.expected));
-        let expected: Vec<_> =
-            change.into_iter().chain(guard).map(|(shard, version)| (shard.partition_key(), version)).collect();
-        self.call("commit", target, move |state| state.commit(commit, &expected)).await
-    }
-}
-
-impl PutIfAbsent for SimWorld {
-    async fn put_if_absent(&self, key: &Key, body: &[u8]) -> Result<Stored, PutError> {
-        let (owned, body) = (key.clone(), Arc::from(body));
-        self.call("put object", key.to_string(), move |state| state.put_if_absent(owned, body)).await
-    }
-}
-
-impl GetObject for SimWorld {
-    async fn get_object(&self, key: &Key, bytes_max: usize) -> Result<Option<Vec<u8>>, StoreError> {
-        let owned = key.clone();
-        self.call("get object", key.to_string(), move |state| state.get_object(&owned, bytes_max)).await
-    }
-}
-
-impl ListObjects for SimWorld {
-    async fn list_objects(&self, prefix: &str, count_max: usize) -> Result<Vec<Listed>, StoreError> {
-        let owned = prefix.to_owned();
-        self.call("list objects", prefix.to_owned(), move |state| state.list_objects(&owned, count_max)).await
-    }
-}
-
-impl ListShards for SimWorld {
-    async fn list_shards(&self, stream: &str) -> Result<Vec<ShardInfo>, StoreError> {
-        let owned = stream.to_owned();
-        let list = move |state: &mut State| Ok(state.shards.get(&owned).cloned().unwrap_or_default());
-        self.call("list shards", stream.to_owned(), list).await
-    }
-}
-
-impl FindAnomalies for SimWorld {
-    async fn find_anomalies(&self, query: &AnomalyQuery, count_max: usize) -> Result<Vec<AnomalyRecord>, StoreError> {
-        let owned = query.clone();
-        let target = format!("{query:?}");
-        self.call("find anomalies", target, move |state| Ok(state.find_anomalies(&owned, count_max))).await
-    }
-}
-
-impl GetDeviceState for SimWorld {
-    async fn device_state(&self, tenant: &str, device: &str) -> Result<Option<StateRecord>, StoreError> {
-        let pk = format!("{tenant}#{device}");
-        self.call("get device state", pk.clone(), move |state| Ok(state.states.get(&pk).cloned())).await
-    }
-}
-
-impl EmitMetrics for SimWorld {
-    async fn emit(&self, metrics: &BatchMetrics, _: &str, _: Timestamp) {
-        self.inside().metrics.push(*metrics);
     }
 }
 

@@ -10,6 +10,7 @@ mod conformance {
     pub(crate) mod commits;
     #[cfg(feature = "aws")]
     pub(crate) mod emulated;
+    pub(crate) mod epochs;
     pub(crate) mod objects;
     pub(crate) mod queries;
     pub(crate) mod records;
@@ -19,7 +20,7 @@ mod conformance {
 
 #[cfg(feature = "aws")]
 use conformance::emulated;
-use conformance::{commits, objects, queries, shards, worlds};
+use conformance::{commits, epochs, objects, queries, shards, worlds};
 
 /// One module a world, one test a law.
 macro_rules! suite {
@@ -63,6 +64,13 @@ suite! {
             a_transaction_changes_1_to_100_items,
             chunks_go_without_a_checkpoint,
             a_chunk_is_on_condition_of_its_guard,
+        ],
+        epochs: [
+            the_checkpoints_of_a_stream_and_region_are_listed_in_order,
+            an_epoch_is_replaced_only_by_a_newer_one,
+            a_newer_epoch_refuses_a_transaction_and_changes_nothing,
+            a_state_of_a_newer_epoch_wins_whatever_its_number,
+            an_epoch_guard_is_one_of_the_items,
         ],
         queries: [
             a_devices_anomalies_come_newest_first,

@@ -2,14 +2,14 @@
 //!
 //! The checkpoints form chains; what they name is there, whole; every record is in the lake once, with the verdicts of a
 //! reading that went through without any fault; anomalies and states are what that reading gives; what the next process
-//! would remember is what it would remember; nothing crosses from one tenant to another.
+//! would remember is what it would remember; nothing crosses from one tenant to another. With two regions all of this holds
+//! in each, and a shard that takes over goes on with what had arrived of the other region.
 
+mod adoption;
 mod chain;
 mod lake;
 mod reference;
 mod tables;
-
-use platform::model::ShardId;
 
 use crate::run::Rest;
 use crate::trace::{Violation, shortened};
@@ -57,8 +57,4 @@ pub fn check(rest: &Rest) -> Vec<Violation> {
         tables::check_metrics(rest, &history, &mut findings);
     }
     findings.0
-}
-
-fn shard_ids(rest: &Rest) -> Vec<ShardId> {
-    rest.stream.shards().iter().map(|info| rest.stream.shard_id(&info.shard)).collect()
 }

@@ -20,8 +20,9 @@ use crate::chance::Chance;
 use crate::check::check;
 use crate::flaw::{Flaws, PortFlaw};
 use crate::gate::Gate;
+use crate::ledger::Ledger;
 use crate::plan::Plan;
-use crate::run::{Counts, Rest, STREAM, Sent, event_of};
+use crate::run::{Committed, Counts, Rest, STREAM, Sent, Site, event_of};
 use crate::trace::{Trace, Violation};
 use crate::workload::{self, Shape};
 use crate::world::{Meter, World};
@@ -87,7 +88,7 @@ impl Stage {
             let workload::Planned { key, data, arrived, meaning } = planned;
             if let Ok((shard, sequence)) = stage.stream.put(&key, &data, arrived) {
                 let record = Record { sequence, partition_key: key.into(), data: data.into(), arrived };
-                stage.sent.push(Sent { shard, record, meaning });
+                stage.sent.push(Sent { region: 0, shard, record, meaning });
             }
         }
         stage.store.define_shards(STREAM, &stage.stream.shards());
@@ -96,7 +97,7 @@ impl Stage {
 
     /// A process that takes the records of these ranges, a batch each.
     fn actor(&self, process: u32, batches: &[std::ops::Range<usize>]) -> Actor {
-        let world = World::new(&self.store, &self.gate, process, &self.flaws);
+        let world = World::new(&self.store, &self.gate, process, &self.flaws, &Ledger::default());
         let scorer = Arc::new(Scorer::new(world, self.meter.clone(), self.plan.config.clone()));
         let shard = self.stream.shards().first().map(|info| info.shard.clone()).unwrap_or_default();
         let events: Vec<(Timestamp, Vec<u8>)> = batches
@@ -104,7 +105,7 @@ impl Stage {
             .map(|range| {
                 let records: Vec<Record> = self.sent[range.clone()].iter().map(|sent| sent.record.clone()).collect();
                 let now = records.last().map_or(Timestamp::MIN, |record| record.arrived);
-                (now, event_of(&shard, &records))
+                (now, event_of(0, &shard, &records))
             })
             .collect();
         let future = Box::pin(async move {
@@ -135,10 +136,13 @@ impl Stage {
     fn finish(self) -> Vec<Violation> {
         let mut last = self.actor(9, &[0..SIZE, SIZE..2 * SIZE]);
         self.pass(&mut last, STOPS_MAX);
+        let commits = self.store.commits().into_iter();
         let rest = Rest {
             plan: self.plan,
-            store: self.store,
-            stream: self.stream,
+            commits: commits.map(|commit| Committed { region: 0, commit, epoch: None }).collect(),
+            sites: vec![Site { region: 0, store: self.store, stream: self.stream }],
+            switches: Vec::new(),
+            ledger: Ledger::default(),
             tail_from: self.sent.len(),
             sent: self.sent,
             placed: Vec::new(),

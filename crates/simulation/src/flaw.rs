@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use platform::model::{Checkpoint, CheckpointChange, Key, ShardId, ShardInfo, Transaction};
+use platform::model::{Checkpoint, CheckpointChange, EpochGuard, Key, ShardId, ShardInfo, Transaction};
 use platform::ports::{
     CommitError, CommitTransaction, Listed, PutError, PutIfAbsent, StoreError, StoreErrorKind, Stored,
 };
@@ -84,6 +84,12 @@ flaws! {
     ShardsWithOneParent = "shards-with-one-parent",
     /// The shards' hash ranges end at half of where they do.
     HashRangesTooShort = "hash-ranges-too-short",
+    /// A failed listing of the other region's checkpoints is taken for: there are none.
+    FailedPeersAreNone = "failed-peers-are-none",
+    /// The other region's checkpoints are listed but for the last one.
+    OnePeerTooFew = "one-peer-too-few",
+    /// Commits are not refused when a newer epoch has begun.
+    EpochUnguarded = "epoch-unguarded",
     /// The states of two tenants' devices of one name share a key.
     StatesOfOthers = "states-without-tenant",
 }
@@ -181,6 +187,9 @@ impl Flaws {
         if self.has(PortFlaw::ChunksUnguarded) {
             changed.guard = None;
         }
+        if self.has(PortFlaw::EpochUnguarded) {
+            changed.epoch = changed.epoch.map(|guard| EpochGuard { newest: u64::MAX, ..guard });
+        }
         if self.has(PortFlaw::AnomaliesOverwrite) {
             changed.anomalies.iter().for_each(|anomaly| store.remove_anomaly(anomaly));
         }
@@ -265,6 +274,17 @@ impl Flaws {
 
     pub(crate) fn listed(&self, answer: Result<Vec<Listed>, StoreError>) -> Result<Vec<Listed>, StoreError> {
         if self.has(PortFlaw::FailedListIsEmpty) { Ok(answer.unwrap_or_default()) } else { answer }
+    }
+
+    pub(crate) fn peers(
+        &self,
+        answer: Result<Vec<(ShardId, Checkpoint)>, StoreError>,
+    ) -> Result<Vec<(ShardId, Checkpoint)>, StoreError> {
+        let mut peers = if self.has(PortFlaw::FailedPeersAreNone) { answer.unwrap_or_default() } else { answer? };
+        if self.has(PortFlaw::OnePeerTooFew) {
+            peers.pop();
+        }
+        Ok(peers)
     }
 
     pub(crate) fn shards(&self, answer: Result<Vec<ShardInfo>, StoreError>) -> Result<Vec<ShardInfo>, StoreError> {

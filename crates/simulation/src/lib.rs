@@ -13,15 +13,19 @@
 //! - [`crossing`]: two processes and two batches, every place of a crash and of an interruption, enumerated;
 //! - [`flaw`] and [`teeth`]: seeded bugs, to see that each of them is caught.
 //!
-//! What it does not do: a second region. The scorer has no code yet for adopting another region's states; when it has, the
-//! change of region is one more [`plan::Change`], and [`run::Rest`] gets a second store. Real clocks, threads and sockets
-//! are for the end-to-end tests.
+//! Nearly half of the runs have a second region with a stream and processes of its own. What one region writes arrives in
+//! the other late and in any order, the stream is moved over and back, and a region may be lost for a while; [`ledger`]
+//! notes what a shard found of the other region when it took over.
+//!
+//! What it does not do: real clocks, threads and sockets, which are for the end-to-end tests; and a region whose clock makes
+//! an older write of the same item win over a newer one.
 
 pub mod chance;
 pub mod check;
 pub mod crossing;
 pub mod flaw;
 pub mod gate;
+pub mod ledger;
 pub mod plan;
 pub mod run;
 pub mod shrink;

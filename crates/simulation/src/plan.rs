@@ -1,8 +1,9 @@
 //! What a run is to be: settings, workload, changes of shards and profiles, and which faults at which rates.
 //!
 //! Every run draws its own mixture, most faults absent from most runs: a rare sequence of two kinds of fault is found
-//! sooner where the other kinds are silent (Groce et al.: "Swarm Testing", 2012). A second region is not part of a plan:
-//! the scorer has no code yet for adopting another region's states. When it has, a change of [`Change`] is its place.
+//! sooner where the other kinds are silent (Groce et al.: "Swarm Testing", 2012).
+
+mod pair;
 
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use platform::embedded::stream::MappingSettings;
 
 use crate::chance::Chance;
 use crate::workload::{self, Planned, Shape, TENANTS};
+pub use pair::PairPlan;
 
 /// Streams of chance, one a purpose.
 pub(crate) mod purpose {
@@ -18,6 +20,9 @@ pub(crate) mod purpose {
     pub(crate) const WORKLOAD: u64 = 2;
     pub(crate) const ORDER: u64 = 3;
     pub(crate) const FAULTS: u64 = 4;
+    pub(crate) const PAIR: u64 = 5;
+    pub(crate) const PAIRING: u64 = 6;
+    pub(crate) const REPLICATION: u64 = 7;
 }
 
 /// What can go wrong, as the run draws it.
@@ -88,6 +93,20 @@ pub enum Change {
         /// Chooses them.
         shard: u64,
     },
+    /// The stream is moved to the second region.
+    FailOver {
+        /// When the first has done all its work and all of it has arrived.
+        calm: bool,
+        /// The first is lost, until the stream is moved again or the troubles end.
+        lost: bool,
+    },
+    /// The stream is moved back to the first region.
+    FailBack {
+        /// When the second has done all its work and all of it has arrived.
+        calm: bool,
+        /// The second is lost.
+        lost: bool,
+    },
     /// A tenant's profile is written, or taken away.
     Profile {
         /// Whose.
@@ -120,6 +139,8 @@ pub struct Plan {
     pub skew_ms: i64,
     /// How many processes there are at most.
     pub processes: usize,
+    /// The second region, where there is one.
+    pub pair: Option<PairPlan>,
     /// How readily records are put rather than calls let through: the higher, the larger the batches.
     pub eagerness: f64,
 }
@@ -161,14 +182,24 @@ impl Plan {
             troubles.retain(|(trouble, _)| chosen.iter().all(|(known, _)| known != trouble));
             troubles.extend(chosen);
         }
+        // A storm's findings go before its checkpoint: what they are must not depend on when a profile is seen.
+        let mut changes = changes(chance, count, storm == 0);
+        let (shards, mapping) = (chance.one_of([1, 1, 2, 3]), mapping(chance, storm > 0));
+        let mut config = config(chance, shape.stream_tenant);
+        let of_pair = &mut Chance::new(seed, purpose::PAIR);
+        // A batch of a storm whose findings went ahead and that is scored anew with adopted states leaves both.
+        let (pair, moves) = if storm > 0 { (None, Vec::new()) } else { pair::draw(of_pair, count) };
+        changes.extend(moves);
+        changes.sort_by_key(|(index, _)| *index);
+        config.adopt_patience_seconds = of_pair.one_of([0, 60, 86_400]);
         Self {
             seed,
             tail: tail.min(records.len()),
-            // A storm's findings go before its checkpoint: what they are must not depend on when a profile is seen.
-            changes: changes(chance, count, storm == 0),
-            shards: chance.one_of([1, 1, 2, 3]),
-            mapping: mapping(chance, storm > 0),
-            config: config(chance, shape.stream_tenant),
+            changes,
+            pair,
+            shards,
+            mapping,
+            config,
             troubles,
             skew_ms: chance.one_of([0, 0, 3_600_000]),
             processes: if storm > 0 { 2 + chance.below(3) } else { 1 + chance.below(5) },

@@ -8,7 +8,11 @@
 mod change;
 mod faults;
 mod process;
+mod replication;
+mod site;
 mod step;
+mod stores;
+mod switch;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,19 +20,22 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use anomaly_core::Timestamp;
-use platform::embedded::stream::{Mapping, Record, Stream};
-use platform::model::ShardId;
+use platform::embedded::stream::{Mapping, MappingSettings, Record, Stream};
 use platform::sim::SimWorld;
 
 use crate::chance::Chance;
 use crate::flaw::{Flaws, PortFlaw};
 use crate::gate::Gate;
+use crate::ledger::Ledger;
 use crate::plan::{Plan, purpose};
 use crate::trace::{Trace, Violation};
 use crate::workload::Meaning;
 use crate::world::Meter;
 use faults::Faults;
 use process::{Process, Task};
+use replication::Replication;
+use site::Region;
+pub use site::{Committed, REGIONS, Site, Switch};
 
 pub(crate) use process::event_of;
 
@@ -57,6 +64,8 @@ pub struct Variation {
 /// A record that was put.
 #[derive(Debug, Clone)]
 pub struct Sent {
+    /// In which region.
+    pub region: usize,
     /// Which shard took it.
     pub shard: Arc<str>,
     /// As the stream holds it.
@@ -105,10 +114,14 @@ pub struct Counts {
 pub struct Rest {
     /// The plan.
     pub plan: Plan,
-    /// The stores.
-    pub store: SimWorld,
-    /// The stream, with every shard it ever had.
-    pub stream: Stream,
+    /// The regions: one, or two.
+    pub sites: Vec<Site>,
+    /// Every transaction that changed something, in order.
+    pub commits: Vec<Committed>,
+    /// Every move of the stream, in order.
+    pub switches: Vec<Switch>,
+    /// What was adopted.
+    pub ledger: Ledger,
     /// Every record that was put, in order.
     pub sent: Vec<Sent>,
     /// Every change of a profile, in order.
@@ -142,24 +155,31 @@ struct Run {
     phase: Phase,
     /// True time, in milliseconds since 1970.
     now_ms: i64,
-    store: SimWorld,
+    regions: Vec<Region>,
+    /// Which of them has the say.
+    live: usize,
+    epoch: u64,
+    switches: Vec<Switch>,
+    commits: Vec<Committed>,
+    replication: Replication,
+    /// Decides where records go.
+    pairing: Chance,
+    ledger: Ledger,
     gate: Gate,
     flaws: Flaws,
-    stream: Stream,
-    mapping: Mapping,
     processes: Vec<Process>,
     started: u32,
     tasks: Vec<Task>,
     next_task: u64,
     /// The first task after every shard had a checkpoint.
     all_began: Option<u64>,
-    /// Records that were put, and the first of them in the last phase.
+    /// How many of the plan's records were put.
+    put: usize,
+    /// The same as they were put, some of them in both regions, and the first of them in the last phase.
     sent: Vec<Sent>,
     tail_from: usize,
     next_change: usize,
     placed: Vec<Placed>,
-    /// Shards that had a delivery.
-    read: BTreeSet<Arc<str>>,
     order: Chance,
     faults: Faults,
     meter: Meter,
@@ -181,26 +201,41 @@ pub fn run(plan: Plan, variation: &Variation) -> anyhow::Result<Rest> {
 
 impl Run {
     fn new(plan: Plan, variation: &Variation) -> anyhow::Result<Self> {
-        let mapping = Mapping::new(plan.mapping.clone())?;
         let seed = plan.seed;
-        let run = Self {
+        let region = |index: usize, shards: u32, settings: &MappingSettings| -> anyhow::Result<Region> {
+            let store = if plan.pair.is_some() { SimWorld::replicated() } else { SimWorld::new() };
+            let site = Site::new(index, store, Stream::new(STREAM, shards, STREAM_BYTES_MAX));
+            let mapping = Mapping::new(settings.clone())?;
+            Ok(Region { site, mapping, read: BTreeSet::new(), down: false, commits_seen: 0 })
+        };
+        let mut regions = vec![region(0, plan.shards, &plan.mapping)?];
+        if let Some(pair) = &plan.pair {
+            regions.push(region(1, pair.shards, &pair.mapping)?);
+        }
+        let late_ms = plan.pair.as_ref().map_or(0, |pair| pair.late_ms);
+        let mut run = Self {
             phase: Phase::Troubled,
             now_ms: crate::workload::START_MS,
-            store: SimWorld::new(),
+            regions,
+            live: 0,
+            epoch: 0,
+            switches: Vec::new(),
+            commits: Vec::new(),
+            replication: Replication::new(Chance::new(seed, purpose::REPLICATION), late_ms),
+            pairing: Chance::new(seed, purpose::PAIRING),
+            ledger: Ledger::default(),
             gate: Gate::default(),
             flaws: Flaws::new(variation.flaw),
-            stream: Stream::new(STREAM, plan.shards, STREAM_BYTES_MAX),
-            mapping,
             processes: Vec::new(),
             started: 0,
             tasks: Vec::new(),
             next_task: 0,
             all_began: None,
+            put: 0,
             sent: Vec::new(),
             tail_from: usize::MAX,
             next_change: 0,
             placed: Vec::new(),
-            read: BTreeSet::new(),
             order: Chance::new(seed, purpose::ORDER),
             faults: Faults::new(&plan, variation.without.clone()),
             meter: Meter::default(),
@@ -209,16 +244,14 @@ impl Run {
             counts: Counts::default(),
             plan,
         };
-        run.store.define_shards(STREAM, &run.stream.shards());
+        if run.plan.pair.as_ref().is_some_and(|pair| pair.begun) {
+            run.begin_epoch(false);
+        }
         Ok(run)
     }
 
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.now_ms).unwrap_or(Timestamp::MAX)
-    }
-
-    fn shard_id(&self, shard: &str) -> ShardId {
-        self.stream.shard_id(shard)
     }
 
     fn note(&mut self, what: &str) {
@@ -241,8 +274,10 @@ impl Run {
         self.plan.records.len() - if self.phase == Phase::Last { 0 } else { self.plan.tail }
     }
 
+    /// A region that is lost is not waited for.
     fn everything_is_put_and_done(&self) -> bool {
-        self.sent.len() == self.records_open() && self.mapping.is_drained(&self.stream)
+        let drained = |region: &Region| region.down || region.mapping.is_drained(&region.site.stream);
+        self.put == self.records_open() && self.regions.iter().all(drained)
     }
 
     async fn go(&mut self) {
@@ -259,10 +294,13 @@ impl Run {
             if !self.violations.is_empty() {
                 return;
             }
-            let landed = if early { self.store.late() == 0 } else { true };
-            if self.everything_is_put_and_done() && self.tasks.is_empty() && landed {
+            let landed = if early { self.late() == 0 } else { true };
+            let arrived = self.replication.is_idle();
+            if self.everything_is_put_and_done() && self.tasks.is_empty() && landed && arrived {
                 if self.phase == Phase::Last {
                     self.land_everything();
+                    self.note_commits();
+                    self.replicate_everything();
                     return;
                 }
                 self.phase = Phase::Last;
@@ -279,7 +317,7 @@ impl Run {
             self.gate.waiting().iter().map(|call| format!("{} {}", call.verb, call.target)).collect();
         let what = format!(
             "after {REST_STEPS_MAX} steps without faults {} of {} records are put, {} invocations are under way, waiting: {under_way:?}",
-            self.sent.len(),
+            self.put,
             self.plan.records.len(),
             self.tasks.len(),
         );
@@ -294,12 +332,8 @@ impl Run {
         for process in &mut self.processes {
             process.frozen = false;
         }
-    }
-
-    fn land_everything(&mut self) {
-        while self.store.late() > 0 {
-            self.note("a late write lands");
-            self.store.land_one(0);
+        for region in &mut self.regions {
+            region.down = false;
         }
     }
 
@@ -309,13 +343,17 @@ impl Run {
         self.counts.records = self.sent.len() as u64;
         self.counts.readings = self.sent.iter().map(|sent| sent.meaning.readings as u64).sum();
         self.counts.faults = self.faults.happened().len() as u64;
-        self.counts.commits = self.store.commits().len() as u64;
-        self.counts.anomalies = self.store.anomalies().len() as u64;
+        self.note_commits();
+        self.counts.commits = self.commits.len() as u64;
+        let anomalies = |region: &Region| region.site.store.anomalies().len() as u64;
+        self.counts.anomalies = self.regions.iter().map(anomalies).max().unwrap_or(0);
         self.tasks.clear();
         Rest {
             plan: self.plan,
-            store: self.store,
-            stream: self.stream,
+            sites: self.regions.into_iter().map(|region| region.site).collect(),
+            commits: self.commits,
+            switches: self.switches,
+            ledger: self.ledger,
             tail_from: self.tail_from.min(self.sent.len()),
             sent: self.sent,
             placed: self.placed,
@@ -336,6 +374,7 @@ impl Run {
             });
             let Some(index) = ready else { return };
             let waker = Waker::from(self.tasks[index].flag());
+            self.ledger.goes_on(self.tasks[index].number, &self.tasks[index].shard, self.now_ms);
             if let Some(answer) = self.tasks[index].poll(&mut Context::from_waker(&waker)) {
                 let task = self.tasks.remove(index);
                 self.ended(task, answer);

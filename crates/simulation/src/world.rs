@@ -4,15 +4,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anomaly_core::Timestamp;
 use platform::metrics::{BatchMetrics, EmitMetrics};
-use platform::model::{Checkpoint, Key, ShardId, ShardInfo, Transaction};
+use platform::model::{Checkpoint, Epoch, Key, ShardId, ShardInfo, Transaction};
 use platform::ports::{
-    CommitError, CommitTransaction, GetObject, ListObjects, ListShards, Listed, LoadCheckpoint, PutError, PutIfAbsent,
-    StoreError, Stored,
+    CommitError, CommitTransaction, GetObject, ListCheckpoints, ListObjects, ListShards, Listed, LoadCheckpoint,
+    LoadEpoch, PutError, PutIfAbsent, StoreError, Stored,
 };
 use platform::sim::{Fault, SimWorld, When};
 
 use crate::flaw::Flaws;
 use crate::gate::Gate;
+use crate::ledger::Ledger;
 
 /// The world of one process. The stores behind it are shared by all.
 #[derive(Clone)]
@@ -21,13 +22,14 @@ pub struct World {
     gate: Gate,
     process: u32,
     flaws: Flaws,
+    ledger: Ledger,
 }
 
 impl World {
     /// The view of a process.
     #[must_use]
-    pub fn new(store: &SimWorld, gate: &Gate, process: u32, flaws: &Flaws) -> Self {
-        Self { store: store.clone(), gate: gate.clone(), process, flaws: flaws.clone() }
+    pub fn new(store: &SimWorld, gate: &Gate, process: u32, flaws: &Flaws, ledger: &Ledger) -> Self {
+        Self { store: store.clone(), gate: gate.clone(), process, flaws: flaws.clone(), ledger: ledger.clone() }
     }
 
     /// Lets `fault` happen to the next call of the store.
@@ -49,8 +51,34 @@ impl LoadCheckpoint for World {
     }
 }
 
+impl ListCheckpoints for World {
+    async fn list_checkpoints(&self, region: &str, stream: &str) -> Result<Vec<(ShardId, Checkpoint)>, StoreError> {
+        let (fault, ticket) = self.gate.ask(self.process, "list checkpoints", region).await;
+        self.arm(fault);
+        let answer = self.flaws.peers(self.store.list_checkpoints(region, stream).await);
+        if let Ok(listed) = &answer {
+            self.ledger.listed(self.process, listed);
+        }
+        ticket.hear().await;
+        answer
+    }
+}
+
+impl LoadEpoch for World {
+    async fn load_epoch(&self, stream: &str) -> Result<Option<Epoch>, StoreError> {
+        let (fault, ticket) = self.gate.ask(self.process, "load epoch", stream).await;
+        self.arm(fault);
+        let answer = self.store.load_epoch(stream).await;
+        ticket.hear().await;
+        answer
+    }
+}
+
 impl CommitTransaction for World {
     async fn commit(&self, transaction: &Transaction<'_>) -> Result<(), CommitError> {
+        if let Some(change) = &transaction.checkpoint {
+            self.ledger.tried(self.process, change.shard, change.next);
+        }
         let target = transaction.checkpoint.map_or("results", |change| change.shard.shard.as_str());
         // One part, unless the seeded bug is that there are two.
         for part in self.flaws.parts(transaction) {
@@ -78,6 +106,9 @@ impl GetObject for World {
         let (fault, ticket) = self.gate.ask(self.process, "get object", key.as_str()).await;
         self.arm(fault);
         let answer = self.store.get_object(key, bytes_max).await;
+        if matches!(answer, Ok(None)) {
+            self.ledger.missed(self.process, key);
+        }
         ticket.hear().await;
         answer
     }

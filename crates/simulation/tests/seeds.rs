@@ -27,7 +27,18 @@ fn everything_goes_wrong_within_50_seeds_and_the_outcome_is_that_of_a_run_withou
         let name = format!("{trouble:?} at");
         assert!(faults.iter().any(|what| what.starts_with(&name)), "{trouble:?} never happened");
     }
-    assert!(verdicts.iter().any(|verdict| verdict.rest.stream.shards().len() > 4), "no shard was split or merged");
+    assert!(
+        verdicts.iter().any(|verdict| verdict.rest.sites[0].stream.shards().len() > 4),
+        "no shard was split or merged"
+    );
+    let moves = verdicts.iter().flat_map(|verdict| &verdict.rest.switches);
+    let (calm, sudden): (Vec<_>, Vec<_>) = moves.filter(|switch| switch.epoch > 1).partition(|switch| switch.calm);
+    assert!(calm.len() > 5 && sudden.len() > 5, "the stream was moved {} and {} times", calm.len(), sudden.len());
+    let adopted = |verdict: &&Verdict| {
+        let checkpoints = verdict.rest.commits.iter().filter_map(|committed| committed.commit.checkpoint.as_ref());
+        checkpoints.filter(|(_, checkpoint)| checkpoint.epoch > 1).count() > 0
+    };
+    assert!(verdicts.iter().filter(adopted).count() > 5, "hardly any region took over");
     assert!(verdicts.iter().map(|verdict| verdict.rest.counts.anomalies).sum::<u64>() > 100, "nothing was found");
 }
 
@@ -52,7 +63,7 @@ fn a_seed_makes_the_same_trace_every_time() {
         let (one, two) = (sound(seed), sound(seed));
         assert!(one.rest.trace.lines().len() > 100);
         assert_eq!(one.rest.trace, two.rest.trace);
-        assert_eq!(one.rest.store.objects(), two.rest.store.objects());
+        assert_eq!(one.rest.sites[0].store.objects(), two.rest.sites[0].store.objects());
     }
 }
 

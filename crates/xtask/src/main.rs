@@ -6,6 +6,7 @@
 
 #![expect(clippy::print_stderr, reason = "progress and failures of a chore are for the person in front of it")]
 
+mod cost;
 mod emulator;
 mod lambda_zip;
 mod lint;
@@ -13,6 +14,7 @@ mod process;
 mod quality;
 mod repository;
 mod sim;
+mod soak;
 mod suite;
 mod venv;
 
@@ -53,6 +55,18 @@ enum Verb {
     },
     /// Whether the simulation catches each of the known bugs: `--seeds N` for each
     Teeth {
+        /// Goes to the program
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// The embedded mode under kills and full disks: `--kills N`, `--sizes N`, `--seed S`, `--output json`, `--help` for more
+    Soak {
+        /// Goes to the program
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// What a million readings cost, beside the naive design: `--readings N`, `--output json`, `--help` for more
+    Cost {
         /// Goes to the program
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
@@ -103,6 +117,8 @@ fn perform(verb: &Verb, repository: &Repository) -> Result<()> {
         Verb::Quality => quality::table(repository),
         Verb::Sim { arguments } => sim::seeds(repository, arguments),
         Verb::Teeth { arguments } => sim::teeth(repository, arguments),
+        Verb::Soak { arguments } => soak::embedded(repository, arguments),
+        Verb::Cost { arguments } => cost::table(repository, arguments),
         Verb::Venv => venv::ready(repository).map(drop),
     }
 }

@@ -33,8 +33,9 @@ fn place(package: &str) -> Option<Place> {
         | "batch-analyzer"
         | "replication-checker"
         | "edge-agent"
+        | "event-source"
         | "model-server" => Place::Service,
-        "millrace" | "e2e" | "simulation" | "fuzzing" => Place::Top,
+        "millrace" | "e2e" | "simulation" | "fuzzing" | "cost-model" => Place::Top,
         _ => return None,
     })
 }

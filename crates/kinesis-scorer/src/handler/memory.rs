@@ -3,11 +3,14 @@
 use std::error::Error;
 use std::sync::PoisonError;
 
+use anomaly_core::Timestamp;
 use platform::model::{Checkpoint, CheckpointChange, ContentHash, ShardId, SnapshotRef};
 use platform::ports::{ScorerWorld, StoreError};
 
-use super::{Scorer, unencodable};
-use crate::restore::Warm;
+use super::{Progress, Scorer, unencodable};
+use crate::adopt::{self, Pair};
+use crate::epoch::{self, Standing};
+use crate::restore::{Warm, restore};
 use crate::{commit, layout};
 
 /// Shards whose state one process keeps warm; the one unused longest goes first.
@@ -26,28 +29,65 @@ impl<W: ScorerWorld, M: Sync> Scorer<W, M> {
     }
 
     async fn put_snapshot(&self, shard: &ShardId, warm: &Warm) -> Result<(), StoreError> {
-        let Some(before) = warm.checkpoint.as_ref().filter(|checkpoint| !checkpoint.segments.is_empty()) else {
-            return Ok(());
-        };
+        let replays = |checkpoint: &&Checkpoint| warm.adopted || !checkpoint.segments.is_empty();
+        let Some(before) = warm.checkpoint.as_ref().filter(replays) else { return Ok(()) };
         let profiles = warm.profiles.as_deref().unwrap_or_default();
         let bytes = warm.state.to_snapshot(before.last_seq, before.stream_time, profiles).map_err(unencodable)?;
         let version = before.version + 1;
         let name = |suffix: &str| layout::snapshot_key(shard, before.last_seq, version, suffix);
         let (object, _) = commit::put(&self.world, &bytes, ContentHash::of(&bytes), name).await?;
         let snapshot = Some(SnapshotRef { object, at: before.stream_time });
-        let mut next = Checkpoint { version, snapshot, segments: Vec::new(), ..before.clone() };
+        let (segments, epoch, hash_range) = (Vec::new(), warm.epoch, warm.hash_range);
+        let mut next = Checkpoint { version, snapshot, segments, epoch, hash_range, ..before.clone() };
         if tooth!("shutdown-forgets-batch") {
             next.batch.clear();
         }
         let change = CheckpointChange { shard, next: &next, expected: Some(before.version) };
-        commit::commit(&self.world, change, &[], &[]).await.map(|_| ())
+        let guard = epoch::guard(shard, warm, self.config.peer_region.as_deref());
+        commit::commit(&self.world, change, guard, &[], &[]).await.map(|_| ())
     }
 
-    pub(super) fn take(&self, shard: &ShardId) -> Option<Warm> {
+    /// The shard's state: what this process remembers, or what was committed, or what another region knew.
+    pub(super) async fn recall(
+        &self,
+        shard: &ShardId,
+        now: Timestamp,
+        progress: &mut Progress,
+    ) -> Result<Warm, StoreError> {
+        let Some(peer) = self.config.peer_region.as_deref() else {
+            if let Some(warm) = self.take(shard, Standing::NONE) {
+                return Ok(warm);
+            }
+            let (warm, calls) = restore(&self.world, shard, &self.tenancy).await?;
+            progress.metrics.calls += calls;
+            return Ok(warm);
+        };
+        if peer == shard.region {
+            let remedy = "MILLRACE_PEER_REGION names the region of the stream itself; name the other one, or none";
+            return Err(StoreError::permanent("adopt", shard.to_string(), remedy));
+        }
+        let (standing, calls) = self.standings.of(&self.world, shard).await?;
+        progress.metrics.calls += calls;
+        if let Some(warm) = self.take(shard, standing) {
+            return Ok(warm);
+        }
+        let patience_seconds = self.config.adopt_patience_seconds;
+        let pair = Pair { peer, standing, patience_seconds, now };
+        let (warm, calls) = adopt::restore(&self.world, shard, &self.tenancy, &pair).await?;
+        progress.metrics.calls += calls;
+        Ok(warm)
+    }
+
+    /// What is remembered of a shard, unless a newer epoch is known than when it was restored.
+    fn take(&self, shard: &ShardId, standing: Standing) -> Option<Warm> {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let same = |known: &ShardId| known == shard || (tooth!("memory-of-any-shard") && known.stream == shard.stream);
         let index = memory.iter().position(|(known, _)| same(known))?;
-        memory.remove(index).map(|(_, warm)| warm)
+        let (_, mut warm) = memory.remove(index)?;
+        if tooth!("memory-across-epochs") {
+            warm.newest = standing.epoch;
+        }
+        (warm.newest == standing.epoch).then_some(warm)
     }
 
     pub(super) fn keep(&self, shard: &ShardId, warm: Warm) {

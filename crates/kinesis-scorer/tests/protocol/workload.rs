@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anomaly_core::Timestamp;
 use kinesis_scorer::{Config, Invocation, Scorer};
-use platform::metrics::NoMetrics;
+use platform::metrics::{EmitMetrics, NoMetrics};
 use platform::model::ShardId;
 use platform::sim::SimWorld;
 use telemetry::kinesis::{BatchResponse, RecordOut, Source, write_event};
@@ -140,13 +140,17 @@ pub(crate) fn event(shard: &str, records: &[Record]) -> Vec<u8> {
 }
 
 /// Delivers records as one batch, with time to spare.
-pub(crate) async fn deliver(scorer: &SimScorer, shard: &str, records: &[Record]) -> BatchResponse {
+pub(crate) async fn deliver<M: EmitMetrics + Sync>(
+    scorer: &Scorer<SimWorld, M>,
+    shard: &str,
+    records: &[Record],
+) -> BatchResponse {
     deliver_within(scorer, shard, records, &|| Duration::from_mins(1)).await
 }
 
 /// Delivers records as one batch; `remaining` is asked for the time that is left.
-pub(crate) async fn deliver_within(
-    scorer: &SimScorer,
+pub(crate) async fn deliver_within<M: EmitMetrics + Sync>(
+    scorer: &Scorer<SimWorld, M>,
     shard: &str,
     records: &[Record],
     remaining: &(dyn Fn() -> Duration + Sync),

@@ -25,10 +25,13 @@ pub(super) async fn count(world: &Local, shards: &[ShardId]) -> anyhow::Result<u
         anyhow::ensure!(whole, "bronze of {shard} has a gap: restore the folder, or use another one with --dir");
         let mut seen = BTreeSet::new();
         for key in objects {
-            let bytes = world.get_object(key, OBJECT_BYTES_MAX).await?.with_context(|| format!("`{key}` is gone"))?;
-            let reader = BronzeReader::new(&bytes, OBJECT_BYTES_MAX).with_context(|| format!("`{key}`"))?;
+            let gone = || format!("`lake/{key}` is gone: restore the folder from a backup");
+            let bytes = world.get_object(key, OBJECT_BYTES_MAX).await?.with_context(gone)?;
+            let damaged =
+                || format!("`lake/{key}` is damaged: restore it from a backup, or use another folder with --dir");
+            let reader = BronzeReader::new(&bytes, OBJECT_BYTES_MAX).with_context(damaged)?;
             for record in reader.records() {
-                let record = record.with_context(|| format!("`{key}`"))?;
+                let record = record.with_context(damaged)?;
                 anyhow::ensure!(seen.insert(record.seq), "`{key}`: record {} is committed twice", record.seq);
             }
         }

@@ -8,12 +8,13 @@ use anyhow::Context as _;
 use kinesis_scorer::{Invocation, Scorer};
 use platform::clock;
 use platform::embedded::Local;
-use platform::embedded::stream::{Discarded, Mapping, MappingSettings, Stream, StreamHandle, run};
+use platform::embedded::stream::{Mapping, MappingSettings, Stream, StreamHandle, run};
 use platform::model::ShardId;
 use platform::ports::LoadCheckpoint as _;
 use simulator::{Emission, PayloadFormat, Plant};
 
 use super::TENANT;
+use super::faults::Faults;
 use super::report::Tally;
 use crate::ui::Ui;
 
@@ -37,16 +38,18 @@ pub(super) fn shards() -> Vec<ShardId> {
 }
 
 /// Runs the plant to its end and returns how many messages it has sent since it was built.
-pub(super) async fn feed(plant: Plant, scorer: &Arc<DemoScorer>, ui: &Ui) -> anyhow::Result<u64> {
+///
+/// # Errors
+/// [`super::faults::Stopped`] when a batch cannot be committed; nothing behind it is, then.
+pub(super) async fn feed(plant: Plant, scorer: &Arc<DemoScorer>, faults: &Faults, ui: &Ui) -> anyhow::Result<u64> {
     let stream = StreamHandle::new(Stream::new(STREAM, SHARDS, STREAM_BYTES_MAX));
     let world = scorer.world();
     world.define_shards(STREAM, &stream.shards()).await?;
+    // Without a limit of retries no record is ever passed over; `faults` says when to stop.
     let mut mapping = Mapping::new(MappingSettings {
         batch_size: 2_500,
         batch_window: Duration::from_millis(200),
         report_batch_item_failures: true,
-        bisect_on_error: true,
-        retries_max: Some(20),
         retry_pause: Duration::from_millis(20),
         ..MappingSettings::default()
     })?;
@@ -59,30 +62,31 @@ pub(super) async fn feed(plant: Plant, scorer: &Arc<DemoScorer>, ui: &Ui) -> any
         ui.progress(Some(plant.emissions_max()), "{bar:32} {percent:>3} %  {pos} messages  {per_sec}  {eta} left");
     let producer = tokio::spawn(produce(plant, stream.clone(), bar));
 
-    let mut given_up: Option<Discarded> = None;
     let handler = |event: Vec<u8>| {
-        let scorer = Arc::clone(scorer);
-        async move { handle(&scorer, &event).await }
+        let (scorer, faults) = (Arc::clone(scorer), faults.clone());
+        async move { handle(&scorer, &faults, &event).await }
     };
-    run(&stream, &mut mapping, clock::now, handler, |discarded| given_up = Some(discarded)).await;
-    let sent = producer.await.context("the plant stopped")??;
-    if let Some(discarded) = given_up {
-        anyhow::bail!(
-            "records of {} could not be scored after {} attempts: {}; run the demo again in the same folder, it goes on from \
-             the last committed record",
-            discarded.shard,
-            discarded.attempts,
-            discarded.error.as_deref().unwrap_or("see the log above")
-        );
+    tokio::select! {
+        () = run(&stream, &mut mapping, clock::now, handler, drop) => {}
+        stopped = faults.are_too_many() => {
+            producer.abort();
+            return Err(stopped.into());
+        }
     }
-    Ok(sent)
+    producer.await.context("the plant stopped")?
 }
 
-async fn handle(scorer: &DemoScorer, event: &[u8]) -> Result<Vec<u8>, String> {
+async fn handle(scorer: &DemoScorer, faults: &Faults, event: &[u8]) -> Result<Vec<u8>, String> {
+    faults.attempt();
     let remaining = || Duration::from_hours(1);
     let invocation = Invocation { now: clock::now(), remaining: &remaining, request_id: "demo" };
-    let response = scorer.handle(event, &invocation).await.map_err(|error| error.to_string())?;
-    serde_json::to_vec(&response).map_err(|error| error.to_string())
+    let response = scorer.handle(event, &invocation).await.map_err(|error| error.to_string());
+    match &response {
+        Ok(response) if response.batch_item_failures.is_empty() => faults.committed(),
+        Ok(_) => {}
+        Err(words) => faults.failed(words),
+    }
+    serde_json::to_vec(&response?).map_err(|error| error.to_string())
 }
 
 async fn produce(mut plant: Plant, stream: StreamHandle, bar: indicatif::ProgressBar) -> anyhow::Result<u64> {

@@ -108,8 +108,16 @@ impl Ledger {
         let beside = self.path.with_extension("json.new");
         let written = fs::File::create(&beside)
             .and_then(|mut file| file.write_all(&bytes).and_then(|()| file.sync_all()))
-            .and_then(|()| fs::rename(&beside, &self.path));
-        written.with_context(|| format!("`{}` cannot be written", self.path.display()))
+            .and_then(|()| fs::rename(&beside, &self.path))
+            .and_then(|()| self.path.parent().map_or(Ok(()), |dir| fs::File::open(dir)?.sync_all()));
+        written.with_context(|| {
+            format!(
+                "`{}` cannot be written ({} bytes): mend this and run the same command again, it goes on from what is \
+                 committed",
+                self.path.display(),
+                bytes.len()
+            )
+        })
     }
 }
 

@@ -10,9 +10,9 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::model::{AnomalyRecord, Checkpoint, StateRecord};
+use crate::model::{AnomalyRecord, Checkpoint, Epoch, StateRecord};
 
-pub(super) type Item = HashMap<String, AttributeValue>;
+pub(crate) type Item = HashMap<String, AttributeValue>;
 
 /// The sort key of a device's state.
 pub(super) const STATE_SORT_KEY: &str = "S";
@@ -27,11 +27,11 @@ pub(super) fn text(text: impl Into<String>) -> AttributeValue {
     AttributeValue::S(text.into())
 }
 
-pub(super) fn checkpoint(pk: &str, checkpoint: &Checkpoint) -> Result<Item, serde_dynamo::Error> {
+pub(crate) fn checkpoint(pk: &str, checkpoint: &Checkpoint) -> Result<Item, serde_dynamo::Error> {
     with(checkpoint, [("pk", text(pk))])
 }
 
-pub(super) fn anomaly(record: &AnomalyRecord) -> Result<Item, serde_dynamo::Error> {
+pub(crate) fn anomaly(record: &AnomalyRecord) -> Result<Item, serde_dynamo::Error> {
     let keys = [
         ("pk", text(record.partition_key())),
         ("sk", text(record.sort_key())),
@@ -42,9 +42,13 @@ pub(super) fn anomaly(record: &AnomalyRecord) -> Result<Item, serde_dynamo::Erro
     with(record, keys)
 }
 
-pub(super) fn state(record: &StateRecord) -> Result<Item, serde_dynamo::Error> {
+pub(crate) fn state(record: &StateRecord) -> Result<Item, serde_dynamo::Error> {
     let keys = [("pk", text(record.partition_key())), ("sk", text(STATE_SORT_KEY)), ("kind", text("state"))];
     with(record, keys)
+}
+
+pub(super) fn epoch(stream: &str, epoch: &Epoch) -> Result<Item, serde_dynamo::Error> {
+    with(epoch, [("pk", text(Epoch::partition_key(stream)))])
 }
 
 /// The record an item was made of. What is there beside its fields is passed over.

@@ -15,7 +15,7 @@ use crate::model::{
 use crate::ports::{AnomalyQuery, CommitError, StoreError, StoreErrorKind};
 
 impl Aws {
-    fn checkpoints<'a>(&self, verb: &'static str, action: &'static str, target: &'a str) -> Call<'a> {
+    pub(super) fn checkpoints<'a>(&self, verb: &'static str, action: &'static str, target: &'a str) -> Call<'a> {
         let resource = format!("table `{}`", self.settings.checkpoints_table);
         Call { verb, target, action, resource, setting: "MILLRACE_CHECKPOINTS_TABLE" }
     }
@@ -52,9 +52,11 @@ impl Aws {
         };
         let puts = self.puts(transaction, &call)?;
         let guard = transaction.guard.map(|guard| self.guard(&guard, &call)).transpose()?;
-        let guard = guard.map(|check| TransactWriteItem::builder().condition_check(check).build());
+        let epoch = transaction.epoch.map(|guard| self.epoch_guard(&guard, &call)).transpose()?;
+        let checks = guard.into_iter().chain(epoch);
+        let checks = checks.map(|check| TransactWriteItem::builder().condition_check(check).build());
         let puts = puts.into_iter().map(|put| TransactWriteItem::builder().put(put).build());
-        let items = guard.into_iter().chain(puts).collect();
+        let items = checks.chain(puts).collect();
         match self.dynamodb.transact_write_items().set_transact_items(Some(items)).send().await {
             Ok(_) => Ok(()),
             Err(error) => Err(why_canceled(&error, transaction, &call).unwrap_or_else(|| call.failed(error).into())),
@@ -87,8 +89,11 @@ impl Aws {
         }
         for state in &transaction.states {
             let item = items::state(state).map_err(|error| call.unreadable(error))?;
-            let seq = Some(state.seq.to_string());
-            puts.push(self.result_put(item, "attribute_not_exists(pk) OR #seq < :seq", seq, call)?);
+            let seq = state.seq.to_string();
+            puts.push(match transaction.epoch {
+                None => self.result_put(item, "attribute_not_exists(pk) OR #seq < :seq", Some(seq), call)?,
+                Some(guard) => self.state_put_in_epoch(item, seq, guard.made_in, call)?,
+            });
         }
         Ok(puts)
     }
@@ -174,9 +179,16 @@ fn of_reasons(reasons: &[CancellationReason], transaction: &Transaction<'_>, cal
     let code = |reason: &CancellationReason| reason.code().unwrap_or("None").to_owned();
     let codes: Vec<String> = reasons.iter().map(code).collect();
     let refused = |code: Option<&String>| code.is_some_and(|code| code == "ConditionalCheckFailed");
-    let checkpoints = usize::from(transaction.guard.is_some()) + usize::from(transaction.checkpoint.is_some());
-    if codes.iter().take(checkpoints).any(|code| refused(Some(code))) {
+    // Guard, epoch, checkpoint: those that there are.
+    let guards = usize::from(transaction.guard.is_some());
+    let epochs = usize::from(transaction.epoch.is_some());
+    let checkpoints = guards + epochs + usize::from(transaction.checkpoint.is_some());
+    let moved = |index: &usize| refused(codes.get(*index));
+    if (0..guards).chain(guards + epochs..checkpoints).any(|index| moved(&index)) {
         return CommitError::CheckpointMoved;
+    }
+    if (guards..guards + epochs).any(|index| moved(&index)) {
+        return CommitError::EpochMoved;
     }
     let other = codes.iter().find(|code| !matches!(code.as_str(), "None" | "ConditionalCheckFailed"));
     if let Some(code) = other {
@@ -207,10 +219,10 @@ fn of_code(code: &str, reasons: &[CancellationReason], call: &Call<'_>) -> Store
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::ShardId;
+    use crate::model::{EpochGuard, ShardId};
 
     /// What a transaction of a checkpoint, two anomalies and a state makes of these codes, as text.
-    fn verdict(codes: [&str; 4]) -> String {
+    fn verdict(epoch: Option<EpochGuard<'_>>, codes: &[&str]) -> String {
         let shard = ShardId { region: "r".to_owned(), stream: "s".to_owned(), shard: "h".to_owned() };
         let next: Checkpoint = serde_json::from_value(serde_json::json!({
             "version": 1, "last_seq": "1", "stream_time": 1_700_000_000_000_i64, "snapshot": null, "segments": []
@@ -231,14 +243,16 @@ mod tests {
         let transaction = Transaction {
             checkpoint: Some(change),
             guard: None,
+            epoch,
             anomalies: vec![&anomaly, &anomaly],
             states: vec![&state],
         };
         let resource = "table `x`".to_owned();
         let call = Call { verb: "commit", target: "k", action: "a", resource, setting: "s" };
-        let reasons = codes.map(|code| CancellationReason::builder().code(code).build());
+        let reasons: Vec<_> = codes.iter().map(|code| CancellationReason::builder().code(*code).build()).collect();
         match of_reasons(&reasons, &transaction, &call) {
             CommitError::CheckpointMoved => "moved".to_owned(),
+            CommitError::EpochMoved => "epoch".to_owned(),
             CommitError::AlreadyThere { anomalies, states } => format!("{anomalies:?} {states:?}"),
             CommitError::Store(error) => format!("{:?}", error.kind),
             CommitError::Size(size) => format!("{size}"),
@@ -263,7 +277,16 @@ mod tests {
             ([MET, "ItemCollectionSizeLimitExceeded", MET, MET], "Permanent"),
             ([MET, MET, MET, MET], "Permanent"),
         ] {
-            assert_eq!(verdict(codes), expected, "{codes:?}");
+            assert_eq!(verdict(None, &codes), expected, "{codes:?}");
+        }
+        let epoch = Some(EpochGuard { stream: "s", newest: 1, made_in: 1 });
+        for (codes, expected) in [
+            ([FAILED, MET, FAILED, MET, MET], "epoch"),
+            ([FAILED, "TransactionConflict", MET, MET, MET], "epoch"),
+            ([FAILED, FAILED, MET, MET, MET], "moved"),
+            ([MET, MET, FAILED, MET, FAILED], "[0] [0]"),
+        ] {
+            assert_eq!(verdict(epoch, &codes), expected, "{codes:?}");
         }
     }
 }

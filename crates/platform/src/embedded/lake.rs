@@ -68,7 +68,7 @@ impl Lake {
             return Err(failure::read_only(PUT, key).into());
         }
         let path = self.path(PUT, key)?;
-        let failed = |error| PutError::from(failure::of_io(PUT, key, error));
+        let failed = |error| PutError::from(failure::of_write(PUT, key, body.len(), error));
         if path.exists() {
             return compare(key, &path, body);
         }

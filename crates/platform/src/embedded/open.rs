@@ -1,14 +1,15 @@
 //! Opening the folder: the lock, the database and the lake, and every way in which that can fail.
 
+use std::fmt::Write as _;
 use std::fs::{self, File, TryLockError};
-use std::io;
+use std::io::{self, ErrorKind, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
 use super::lake::Lake;
-use super::schema;
+use super::{failure, schema};
 
 /// How long a call waits for another process that reads or writes the database.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -17,10 +18,19 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process writes to it.
-    #[error("`{}` is in use by another process: wait for it, stop it, or use another folder with --dir", .0.display())]
-    InUse(PathBuf),
+    #[error(
+        "`{}` is in use by another process{}: wait for it, stop it, or use another folder with --dir",
+        dir.display(),
+        process.map_or_else(String::new, |process| format!(" (process id {process})"))
+    )]
+    InUse {
+        /// The folder.
+        dir: PathBuf,
+        /// Who has it, where that can be known.
+        process: Option<u32>,
+    },
     /// It cannot be made or written.
-    #[error("`{}` cannot be written ({source}): give this user write access, or use another folder with --dir", dir.display())]
+    #[error("`{}` cannot be written ({source}): {}", dir.display(), remedy(source))]
     NotWritable {
         /// The folder.
         dir: PathBuf,
@@ -45,13 +55,25 @@ pub enum OpenError {
         known: u32,
     },
     /// SQLite cannot open it.
-    #[error("`{}` cannot be opened as a database ({source}): restore it from a backup, or use another folder with --dir", path.display())]
+    #[error("`{}` cannot be opened as a database ({source}): {}", path.display(), failure::meaning_of_sqlite(source).1)]
     Database {
         /// The file.
         path: PathBuf,
         /// The cause.
         source: rusqlite::Error,
     },
+}
+
+fn remedy(error: &io::Error) -> String {
+    match error.kind() {
+        ErrorKind::AlreadyExists | ErrorKind::NotADirectory => {
+            "there is a file where a folder must be: name another folder with --dir".to_owned()
+        }
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            "give this user write access, or use another folder with --dir".to_owned()
+        }
+        _ => failure::meaning_of_io(error).1,
+    }
 }
 
 fn database_path(dir: &Path) -> PathBuf {
@@ -66,7 +88,7 @@ pub(super) fn lake_folder(dir: &Path) -> PathBuf {
 pub(super) fn lock(dir: &Path) -> Result<File, OpenError> {
     let not_writable = |source| OpenError::NotWritable { dir: dir.to_owned(), source };
     fs::create_dir_all(dir).map_err(not_writable)?;
-    let file = File::options()
+    let mut file = File::options()
         .create(true)
         .truncate(false)
         .read(true)
@@ -74,10 +96,32 @@ pub(super) fn lock(dir: &Path) -> Result<File, OpenError> {
         .open(dir.join("millrace.lock"))
         .map_err(not_writable)?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(dir.to_owned())),
+        Ok(()) => sign(&mut file).map(|()| file).map_err(not_writable),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { dir: dir.to_owned(), process: holder(&mut file) }),
         Err(TryLockError::Error(source)) => Err(not_writable(source)),
     }
+}
+
+/// Digits of a process id in the lock file, padded, so that one write replaces another whole and needs no more room.
+const DIGITS: usize = 10;
+
+/// Says in the lock file who holds it. It is for people: the lock itself is the operating system's.
+fn sign(file: &mut File) -> io::Result<()> {
+    let mut line = String::with_capacity(DIGITS + 1);
+    // Writing to a String cannot fail.
+    let _ = writeln!(line, "{:>DIGITS$}", std::process::id());
+    file.write_all(line.as_bytes())
+}
+
+/// Who has signed the lock file. `None` where it was not signed yet, or by a process that is gone: then whoever holds the
+/// lock has only just got it.
+fn holder(file: &mut File) -> Option<u32> {
+    let mut line = String::new();
+    file.rewind().and_then(|()| file.take(DIGITS as u64 + 1).read_to_string(&mut line)).ok()?;
+    let process: u32 = line.trim().parse().ok()?;
+    let processes = Path::new("/proc/self");
+    let is_gone = processes.exists() && !processes.with_file_name(process.to_string()).exists();
+    (!is_gone).then_some(process)
 }
 
 /// Opens the database for writing: a write-ahead log, and a commit is on disk before it is acknowledged.

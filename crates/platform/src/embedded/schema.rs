@@ -7,7 +7,9 @@ use rusqlite::Connection;
 /// Version of [`TABLES`]. Raised with every change of them, together with the step that brings older databases up.
 pub(super) const VERSION: u32 = 1;
 
-/// Sequence numbers are padded, so that text order is their order. Hash keys have 128 bits and are text in decimal.
+/// Sequence numbers are padded, so that text order is their order; an epoch above 0 goes before a state's and after all
+/// digits (`epochs::state_order`). Hash keys have 128 bits and are text in decimal. A stream's epoch lies among the
+/// checkpoints, as it does in DynamoDB: its key is the stream, its version the epoch.
 const TABLES: &str = "
     CREATE TABLE checkpoints (
         pk      TEXT PRIMARY KEY,

@@ -3,7 +3,8 @@
 //! [`Stream`] is the shards: hash ranges, sequence numbers, split and merge. [`Mapping`] is what stands between a stream
 //! and a function: it cuts batches, keeps order, retries, bisects and discards as the AWS Lambda Developer Guide says
 //! ("Using AWS Lambda with Amazon Kinesis"). Both are plain data: time is an argument, nothing waits, nothing is random,
-//! so that a test drives them step by step. [`run`] drives them in real time.
+//! so that a test drives them step by step. [`drive`] and [`run`] drive them in real time. A stream can also be the mirror
+//! of one from elsewhere ([`Stream::mirror`]).
 //!
 //! What it does not do: tumbling windows, enhanced fan-out, and records that survive the process. A producer that puts
 //! the same records in the same order gives them the same numbers in every run, so a restart goes on after the last
@@ -11,10 +12,14 @@
 
 mod discarded;
 mod driver;
+mod filter;
 mod handle;
 mod lane;
 mod mapping;
+mod mirror;
+mod origin;
 mod outcome;
+mod position;
 mod progress;
 mod settings;
 
@@ -29,10 +34,14 @@ use telemetry::sequence::SequenceNumber;
 use crate::model::{ShardId, ShardInfo};
 
 pub use discarded::{DiscardReason, Discarded};
-pub use driver::run;
+pub use driver::{Consumer, drive, run};
+pub use filter::{FILTER_CHARS_MAX, FILTERS_MAX, FilterCriteria, FilterError};
 pub use handle::StreamHandle;
 pub use mapping::{EVENT_BYTES_MAX, Invocation, Mapping, StaleInvocation};
+pub use mirror::AppendError;
+pub use origin::Origin;
 pub use outcome::Outcome;
+pub use position::StartingPosition;
 pub use settings::{MappingSettings, SettingsError};
 
 /// Most bytes of one record, payload and partition key together (Amazon Kinesis Data Streams Developer Guide, "Quotas
@@ -45,7 +54,7 @@ pub const PARTITION_KEY_CHARS_MAX: usize = 256;
 /// Most shards a stream begins with.
 pub const SHARDS_MAX: u32 = 10_000;
 
-/// The region of every stream here.
+/// The region of every stream that is made here.
 pub const REGION: &str = "local";
 
 /// One record in a shard. Clones share the bytes.
@@ -120,6 +129,10 @@ struct Shard {
     open: bool,
     /// Records ever put.
     count: u64,
+    /// Bytes of records that are kept.
+    bytes: usize,
+    /// The number taken last.
+    last: Option<SequenceNumber>,
     /// Nothing up to here is kept.
     trimmed: Option<SequenceNumber>,
     records: VecDeque<Record>,
@@ -129,10 +142,53 @@ struct Shard {
 #[derive(Debug)]
 pub struct Stream {
     name: String,
+    origin: Origin,
     shards: Vec<Shard>,
     bytes: usize,
-    bytes_max: usize,
+    bound: Bound,
     ended: bool,
+}
+
+/// Most bytes that wait to be read.
+#[derive(Debug, Clone, Copy)]
+enum Bound {
+    /// In all shards together.
+    Stream(usize),
+    /// In each of them.
+    Shard(usize),
+}
+
+impl Bound {
+    /// Refuses `bytes` more for a shard of a stream that holds `held` bytes. One record always fits.
+    fn check(self, held: usize, shard: &Shard, bytes: usize) -> Result<(), PutRecordError> {
+        let (held, bytes_max) = match self {
+            Self::Stream(bytes_max) => (held, bytes_max),
+            Self::Shard(bytes_max) => (shard.bytes, bytes_max),
+        };
+        let full = held > 0 && held + bytes > bytes_max;
+        if full { Err(PutRecordError::Full { bytes: held, bytes_max }) } else { Ok(()) }
+    }
+}
+
+impl Record {
+    fn bytes(&self) -> usize {
+        self.data.len() + self.partition_key.len()
+    }
+}
+
+impl Shard {
+    /// Keeps a record unless it was trimmed in advance, and says how many bytes that takes.
+    fn take(&mut self, record: Record) -> usize {
+        self.count += 1;
+        self.last = Some(record.sequence);
+        if self.trimmed.is_some_and(|trimmed| record.sequence <= trimmed) {
+            return 0;
+        }
+        let bytes = record.bytes();
+        self.records.push_back(record);
+        self.bytes += bytes;
+        bytes
+    }
 }
 
 /// Where a partition key falls: its MD5 as a number (Kinesis API Reference, `PutRecord`).
@@ -146,7 +202,9 @@ impl Stream {
     /// that holds about `bytes_max` bytes of records that nobody has read yet, and at least one record.
     #[must_use]
     pub fn new(name: &str, shards: u32, bytes_max: usize) -> Self {
-        let mut stream = Self { name: name.to_owned(), shards: Vec::new(), bytes: 0, bytes_max, ended: false };
+        let bound = Bound::Stream(bytes_max);
+        let origin = Origin::default();
+        let mut stream = Self { name: name.to_owned(), origin, shards: Vec::new(), bytes: 0, bound, ended: false };
         let count = u128::from(shards.clamp(1, SHARDS_MAX));
         // The start of a shard is its index times 2^128 / count, rounded down; 2^128 itself does not fit.
         let start = |index: u128| index * (u128::MAX / count) + index * (u128::MAX % count + 1) / count;
@@ -161,9 +219,17 @@ impl Stream {
         let number = self.shards.len() as u64;
         let id: Arc<str> = format!("shardId-{number:012}").into();
         let info = ShardInfo { shard: id.to_string(), parent, adjacent_parent: adjacent, hash_range };
-        let shard =
-            Shard { id: Arc::clone(&id), info, number, open: true, count: 0, trimmed: None, records: VecDeque::new() };
-        self.shards.push(shard);
+        self.shards.push(Shard {
+            id: Arc::clone(&id),
+            info,
+            number,
+            open: true,
+            count: 0,
+            bytes: 0,
+            last: None,
+            trimmed: None,
+            records: VecDeque::new(),
+        });
         id
     }
 
@@ -173,10 +239,16 @@ impl Stream {
         &self.name
     }
 
+    /// Where it is.
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
     /// The identity of one of its shards.
     #[must_use]
     pub fn shard_id(&self, shard: &str) -> ShardId {
-        ShardId { region: REGION.to_owned(), stream: self.name.clone(), shard: shard.to_owned() }
+        ShardId { region: self.origin.region.clone(), stream: self.name.clone(), shard: shard.to_owned() }
     }
 
     /// All shards, closed ones included, oldest first.
@@ -207,25 +279,15 @@ impl Stream {
         if self.ended {
             return Err(PutRecordError::Ended);
         }
-        if self.bytes > 0 && self.bytes + bytes > self.bytes_max {
-            return Err(PutRecordError::Full { bytes: self.bytes, bytes_max: self.bytes_max });
-        }
         let hash = hash_key(partition_key);
         let holds =
             |shard: &&mut Shard| shard.open && (shard.info.hash_range.0..=shard.info.hash_range.1).contains(&hash);
         // The open shards cover every hash key, so there always is one.
+        let held = self.bytes;
         let Some(shard) = self.shards.iter_mut().find(holds) else { return Err(PutRecordError::Ended) };
+        self.bound.check(held, shard, bytes)?;
         let sequence = sequence_number(shard.number, shard.count);
-        shard.count += 1;
-        if shard.trimmed.is_none_or(|trimmed| sequence > trimmed) {
-            shard.records.push_back(Record {
-                sequence,
-                partition_key: partition_key.into(),
-                data: data.into(),
-                arrived,
-            });
-            self.bytes += bytes;
-        }
+        self.bytes += shard.take(Record { sequence, partition_key: partition_key.into(), data: data.into(), arrived });
         Ok((Arc::clone(&shard.id), sequence))
     }
 
@@ -283,7 +345,8 @@ impl Stream {
         let Some(shard) = self.shards.iter_mut().find(|known| *known.id == *shard) else { return };
         shard.trimmed = shard.trimmed.max(Some(through));
         while let Some(record) = shard.records.pop_front_if(|record| record.sequence <= through) {
-            self.bytes -= record.data.len() + record.partition_key.len();
+            shard.bytes -= record.bytes();
+            self.bytes -= record.bytes();
         }
     }
 

@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, Params, TransactionBehavior, 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::epochs;
 use super::failure;
 use crate::model::{AnomalyRecord, Checkpoint, ShardInfo, StateRecord, TRANSACTION_ITEMS_MAX, Transaction};
 use crate::ports::{AnomalyQuery, CommitError, StoreError};
@@ -32,6 +33,8 @@ pub(super) struct Change {
     checkpoint: Option<CheckpointRow>,
     /// Keys of checkpoints and the versions that they must have.
     expected: Vec<(String, Option<i64>)>,
+    /// A stream and the newest epoch that it may have.
+    epoch: Option<(String, i64)>,
     anomalies: Vec<AnomalyRow>,
     states: Vec<StateRow>,
 }
@@ -57,6 +60,7 @@ struct AnomalyRow {
 #[derive(Debug)]
 struct StateRow {
     pk: String,
+    /// What tells newer states from older ones.
     seq: String,
     body: String,
 }
@@ -65,7 +69,7 @@ fn body(target: &str, record: &impl Serialize) -> Result<String, StoreError> {
     serde_json::to_string(record).map_err(|error| failure::unreadable(COMMIT, &target, error))
 }
 
-fn record<T: DeserializeOwned>(verb: &'static str, target: &str, body: &str) -> Result<T, StoreError> {
+pub(super) fn record<T: DeserializeOwned>(verb: &'static str, target: &str, body: &str) -> Result<T, StoreError> {
     serde_json::from_str(body).map_err(|error| failure::unreadable(verb, &target, error))
 }
 
@@ -91,14 +95,16 @@ impl Change {
             let (tenant, id) = (anomaly.anomaly.tenant.clone(), anomaly.anomaly.id.to_string());
             Ok::<_, StoreError>(AnomalyRow { pk, sk, tenant, day, onset, id, body })
         });
+        let made_in = transaction.epoch.map_or(0, |guard| guard.made_in);
         let states = transaction.states.iter().map(|state| {
             let pk = state.partition_key();
             let body = body(&pk, state)?;
-            Ok::<_, StoreError>(StateRow { pk, seq: state.seq.to_string(), body })
+            Ok::<_, StoreError>(StateRow { pk, seq: epochs::state_order(made_in, state.seq), body })
         });
         let change = Self {
             checkpoint: checkpoint.transpose()?,
             expected: expected.collect(),
+            epoch: transaction.epoch.map(|guard| (guard.stream.to_owned(), guard.newest.cast_signed())),
             anomalies: anomalies.collect::<Result<_, _>>()?,
             states: states.collect::<Result<_, _>>()?,
         };
@@ -131,7 +137,7 @@ impl Tables {
     }
 
     /// A panic in another call has rolled its transaction back, so the connection is good.
-    fn connection(&self) -> MutexGuard<'_, Connection> {
+    pub(super) fn connection(&self) -> MutexGuard<'_, Connection> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -143,7 +149,12 @@ impl Tables {
         self.document("get device state", "SELECT body FROM states WHERE pk = ?1", pk)
     }
 
-    fn document<T: DeserializeOwned>(&self, verb: &'static str, sql: &str, pk: &str) -> Result<Option<T>, StoreError> {
+    pub(super) fn document<T: DeserializeOwned>(
+        &self,
+        verb: &'static str,
+        sql: &str,
+        pk: &str,
+    ) -> Result<Option<T>, StoreError> {
         let connection = self.connection();
         let body: Option<String> = connection
             .prepare_cached(sql)
@@ -158,6 +169,11 @@ impl Tables {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
         if !checkpoints_are_expected(&transaction, change).map_err(failed)? {
             return Err(CommitError::CheckpointMoved);
+        }
+        if let Some((stream, newest)) = &change.epoch
+            && epochs::is_newer(&transaction, stream, *newest).map_err(failed)?
+        {
+            return Err(CommitError::EpochMoved);
         }
         let (anomalies, states) = already_there(&transaction, change).map_err(failed)?;
         if !(anomalies.is_empty() && states.is_empty()) {

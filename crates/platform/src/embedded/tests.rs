@@ -22,6 +22,8 @@ fn checkpoint() -> Checkpoint {
         batch: String::new(),
         snapshot: None,
         segments: Vec::new(),
+        epoch: 0,
+        hash_range: None,
     }
 }
 
@@ -53,7 +55,7 @@ async fn a_second_writer_is_refused_and_a_reader_may_look() {
     let dir = TempDir::new().unwrap();
     let writer = Local::open(dir.path()).unwrap();
     let error = Local::open(dir.path()).unwrap_err();
-    assert!(matches!(error, OpenError::InUse(_)));
+    assert!(matches!(error, OpenError::InUse { process: Some(process), .. } if process == std::process::id()));
     assert!(error.to_string().contains("in use by another process") && error.to_string().contains("--dir"));
 
     commit_first(&writer).await.unwrap();

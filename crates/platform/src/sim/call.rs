@@ -53,8 +53,8 @@ pub enum CallOutcome {
 pub struct CallRecord {
     /// Its number, counted from 0.
     pub index: usize,
-    /// What: `load checkpoint`, `commit`, `put object`, `get object`, `list objects`, `list shards`, `find anomalies`,
-    /// `get device state`.
+    /// What: `load checkpoint`, `list checkpoints`, `load epoch`, `begin epoch`, `commit`, `put object`, `get object`,
+    /// `list objects`, `list shards`, `find anomalies`, `get device state`.
     pub verb: &'static str,
     /// On what.
     pub target: String,

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::replica::Written;
 use crate::model::{
-    AnomalyRecord, Checkpoint, ContentHash, Key, ShardId, ShardInfo, StateRecord, TRANSACTION_ITEMS_MAX, Transaction,
+    AnomalyRecord, Checkpoint, ContentHash, Epoch, EpochGuard, Key, ShardId, ShardInfo, StateRecord,
+    TRANSACTION_ITEMS_MAX, Transaction,
 };
 use crate::ports::{AnomalyQuery, CommitError, Listed, PutError, StoreError, StoreErrorKind, Stored};
 
@@ -17,18 +19,43 @@ pub struct Commit {
     pub anomalies: Vec<AnomalyRecord>,
     /// The states it stored.
     pub states: Vec<StateRecord>,
+    /// The newest epoch that was known to who committed, and the one that the states were made in; `None` without a guard.
+    pub epoch: Option<(u64, u64)>,
 }
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct State {
-    pub(super) checkpoints: BTreeMap<String, Checkpoint>,
+    pub(super) checkpoints: BTreeMap<String, (ShardId, Checkpoint)>,
+    /// By stream.
+    pub(super) epochs: BTreeMap<String, Epoch>,
     /// By partition key and sort key.
     pub(super) anomalies: BTreeMap<(String, String), AnomalyRecord>,
-    /// By partition key.
-    pub(super) states: BTreeMap<String, StateRecord>,
+    /// By partition key, each with the epoch that it was made in.
+    pub(super) states: BTreeMap<String, (u64, StateRecord)>,
     pub(super) objects: BTreeMap<Key, Arc<[u8]>>,
     pub(super) shards: BTreeMap<String, Vec<ShardInfo>>,
     pub(super) commits: Vec<Commit>,
+    /// What was written here, in order, where somebody replicates it.
+    pub(super) journal: Option<Vec<Written>>,
+}
+
+/// What a transaction expects to find.
+#[derive(Debug, Default)]
+pub(super) struct Expected {
+    /// Keys of checkpoints and the versions that they must have.
+    pub(super) versions: Vec<(String, Option<u64>)>,
+    /// A stream and the newest epoch that it may have.
+    pub(super) epoch: Option<(String, u64)>,
+}
+
+impl Expected {
+    pub(super) fn of(transaction: &Transaction<'_>) -> Self {
+        let change = transaction.checkpoint.map(|change| (change.shard, change.expected));
+        let guard = transaction.guard.map(|guard| (guard.shard, guard.expected));
+        let versions = change.into_iter().chain(guard).map(|(shard, version)| (shard.partition_key(), version));
+        let epoch = transaction.epoch.map(|EpochGuard { stream, newest, .. }| (stream.to_owned(), newest));
+        Self { versions: versions.collect(), epoch }
+    }
 }
 
 fn permanent(verb: &'static str, target: &impl ToString, remedy: String) -> StoreError {
@@ -54,6 +81,7 @@ impl Commit {
             checkpoint: transaction.checkpoint.map(|change| (change.shard.clone(), change.next.clone())),
             anomalies: transaction.anomalies.iter().copied().cloned().collect(),
             states: transaction.states.iter().copied().cloned().collect(),
+            epoch: transaction.epoch.map(|guard| (guard.newest, guard.made_in)),
         })
     }
 }
@@ -64,40 +92,71 @@ fn indexes<T>(items: &[T], is_there: impl Fn(&T) -> bool) -> Vec<usize> {
 }
 
 impl State {
-    /// `expected`: keys of checkpoints and the versions that they must have.
-    pub(super) fn commit(&mut self, commit: Commit, expected: &[(String, Option<u64>)]) -> Result<(), CommitError> {
+    pub(super) fn commit(&mut self, commit: Commit, expected: &Expected) -> Result<(), CommitError> {
         let holds = |(pk, version): &(String, Option<u64>)| {
-            self.checkpoints.get(pk).map(|checkpoint| checkpoint.version) == *version
+            self.checkpoints.get(pk).map(|(_, checkpoint)| checkpoint.version) == *version
         };
-        if !expected.iter().all(holds) {
+        if !expected.versions.iter().all(holds) {
             return Err(CommitError::CheckpointMoved);
+        }
+        let newer =
+            |(stream, newest): &(String, u64)| self.epochs.get(stream).is_some_and(|there| there.epoch > *newest);
+        if expected.epoch.as_ref().is_some_and(newer) {
+            return Err(CommitError::EpochMoved);
         }
         let anomalies = indexes(&commit.anomalies, |anomaly| {
             self.anomalies.contains_key(&(anomaly.partition_key(), anomaly.sort_key()))
         });
+        let made_in = commit.epoch.map_or(0, |(_, made_in)| made_in);
         let states = indexes(&commit.states, |state| {
-            self.states.get(&state.partition_key()).is_some_and(|stored| stored.seq >= state.seq)
+            let stored = self.states.get(&state.partition_key());
+            stored.is_some_and(|(epoch, stored)| (*epoch, stored.seq) >= (made_in, state.seq))
         });
         if !(anomalies.is_empty() && states.is_empty()) {
             return Err(CommitError::AlreadyThere { anomalies, states });
         }
         if let Some((shard, checkpoint)) = &commit.checkpoint {
-            self.checkpoints.insert(shard.partition_key(), checkpoint.clone());
+            self.write(Written::Checkpoint(shard.clone(), checkpoint.clone()));
         }
         for anomaly in &commit.anomalies {
-            self.anomalies.insert((anomaly.partition_key(), anomaly.sort_key()), anomaly.clone());
+            self.write(Written::Anomaly(anomaly.clone()));
         }
         for state in &commit.states {
-            self.states.insert(state.partition_key(), state.clone());
+            self.write(Written::State(made_in, state.clone()));
         }
         self.commits.push(commit);
         Ok(())
     }
 
+    /// Writes here, for this region and for those that it is replicated to.
+    fn write(&mut self, written: Written) {
+        if let Some(journal) = &mut self.journal {
+            journal.push(written.clone());
+        }
+        // Its conditions have held: it replaces what is there, whatever that is.
+        if let Written::Checkpoint(shard, _) = &written {
+            self.checkpoints.remove(&shard.partition_key());
+        }
+        self.apply(written);
+    }
+
+    pub(super) fn begin_epoch(&mut self, stream: &str, next: &Epoch) -> bool {
+        let newer = self.epochs.get(stream).is_none_or(|there| there.epoch < next.epoch);
+        if newer {
+            self.write(Written::Epoch(stream.to_owned(), next.clone()));
+        }
+        newer
+    }
+
+    pub(super) fn list_checkpoints(&self, region: &str, stream: &str) -> Vec<(ShardId, Checkpoint)> {
+        let of = |(shard, _): &&(ShardId, Checkpoint)| shard.region == region && shard.stream == stream;
+        self.checkpoints.values().filter(of).cloned().collect()
+    }
+
     pub(super) fn put_if_absent(&mut self, key: Key, body: Arc<[u8]>) -> Result<Stored, PutError> {
         match self.objects.get(&key) {
             None => {
-                self.objects.insert(key, body);
+                self.write(Written::Object(key, body));
                 Ok(Stored::New)
             }
             Some(stored) if *stored == body => Ok(Stored::AlreadyThere),

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::ports::StoreErrorKind::{Throttled, Unavailable};
+use crate::ports::{GetObject as _, PutError, PutIfAbsent as _, Stored};
 
 fn key(text: &str) -> Key {
     Key::new(text).unwrap()

@@ -51,9 +51,9 @@ pub(crate) async fn a_commit_on_a_moved_checkpoint_changes_nothing(setup: &impl 
     let (found, how, zombie) = (anomaly("acme", "pump-1", 0), state("acme", "pump-1", 9), checkpoint(3));
     let late = Transaction {
         checkpoint: Some(change(&shard, &zombie, Some(1))),
-        guard: None,
         anomalies: vec![&found],
         states: vec![&how],
+        ..Transaction::default()
     };
     assert!(is_moved(setup, &late).await);
     assert_eq!(world.load_checkpoint(&shard).await.unwrap(), Some(second));
@@ -81,9 +81,9 @@ pub(crate) async fn anomalies_that_are_there_are_named_and_nothing_changes(setup
     let how = state("acme", "pump-1", 1);
     let again = Transaction {
         checkpoint: Some(change(&shard, &next, None)),
-        guard: None,
         anomalies: vec![&found[0], &other_bytes, &found[2], &found[3]],
         states: vec![&how],
+        ..Transaction::default()
     };
     assert_eq!(already_there(setup, &again).await, (vec![1, 3], vec![]));
     assert_eq!(world.load_checkpoint(&shard).await.unwrap(), None);
@@ -112,9 +112,9 @@ pub(crate) async fn a_moved_checkpoint_is_told_before_anything_else(setup: &impl
     let (found, how) = (anomaly("acme", "pump-1", 0), state("acme", "pump-1", 1));
     let commit = Transaction {
         checkpoint: Some(change(&shard, &next, None)),
-        guard: None,
         anomalies: vec![&found],
         states: vec![&how],
+        ..Transaction::default()
     };
     world.commit(&commit).await.unwrap();
     assert!(is_moved(setup, &commit).await);
@@ -169,9 +169,9 @@ pub(crate) async fn a_transaction_changes_1_to_100_items(setup: &impl Setup) {
     let (one, two) = (state("acme", "pump-1", 1), state("acme", "pump-2", 1));
     let mut commit = Transaction {
         checkpoint: Some(change(&shard, &next, None)),
-        guard: None,
         anomalies: found.iter().collect(),
         states: vec![&one, &two],
+        ..Transaction::default()
     };
     assert!(matches!(world.commit(&commit).await, Err(CommitError::Size(101))));
     assert_eq!(world.load_checkpoint(&shard).await.unwrap(), None);

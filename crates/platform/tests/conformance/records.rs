@@ -4,7 +4,7 @@ use anomaly_core::{
     Anomaly, AnomalyId, Contribution, DetectorId, DeviceStatus, Explanation, Outcome, Severity, Timestamp,
 };
 use platform::model::{
-    AnomalyRecord, Checkpoint, CheckpointChange, ContentHash, Key, ObjectRef, Segment, ShardId, SnapshotRef,
+    AnomalyRecord, Checkpoint, CheckpointChange, ContentHash, HashRange, Key, ObjectRef, Segment, ShardId, SnapshotRef,
     StateRecord,
 };
 use telemetry::sequence::SequenceNumber;
@@ -41,6 +41,8 @@ pub(crate) fn checkpoint(version: u64) -> Checkpoint {
             Segment { object: object("bronze/1"), last_seq: seq(1), readings: 7_700, profiles: "0".repeat(16) },
             Segment { object: object("bronze/2"), last_seq: seq(2), readings: 0, profiles: "0123456789abcdef".into() },
         ],
+        epoch: version / 2,
+        hash_range: (version > 1).then_some(HashRange { first: 1 << 126, last: u128::MAX }),
     }
 }
 

@@ -7,8 +7,8 @@ use platform::model::{Checkpoint, ContentHash, Key, ObjectRef};
 use telemetry::profile::{ProfileBundle, parse_profile};
 use telemetry::sequence::SequenceNumber;
 
-use super::{Findings, shard_ids};
-use crate::run::{Placed, Rest};
+use super::Findings;
+use crate::run::{Committed, Placed, Rest, Site};
 
 /// What the commits of a run tell.
 pub(super) struct History {
@@ -16,12 +16,25 @@ pub(super) struct History {
     pub(super) profiles: Vec<String>,
     /// The profiles of each fingerprint.
     pub(super) bundles: BTreeMap<String, ProfileBundle>,
-    /// Index of each record, by shard and sequence number.
-    pub(super) indexes: BTreeMap<(String, SequenceNumber), usize>,
+    /// Index of each record, by region, shard and sequence number.
+    pub(super) indexes: BTreeMap<(usize, String, SequenceNumber), usize>,
     /// Bronze objects that checkpoints have named.
     pub(super) named: Vec<ObjectRef>,
     /// Commits that took records.
     pub(super) batches: u64,
+    /// Every commit of a checkpoint, in order.
+    pub(super) steps: Vec<Step>,
+}
+
+/// One commit of a checkpoint.
+pub(super) struct Step {
+    pub(super) region: usize,
+    pub(super) shard: String,
+    pub(super) checkpoint: Checkpoint,
+    /// The newest epoch that was known to who committed.
+    pub(super) known: u64,
+    /// The records that it took, by index.
+    pub(super) records: Vec<usize>,
 }
 
 /// The last checkpoint of a shard and how many of its records it covers.
@@ -33,9 +46,10 @@ struct Chain {
 
 impl History {
     pub(super) fn read(rest: &Rest, findings: &mut Findings) -> Self {
-        let mut by_shard: BTreeMap<String, Vec<(SequenceNumber, usize)>> = BTreeMap::new();
+        type Place = (usize, String);
+        let mut by_shard: BTreeMap<Place, Vec<(SequenceNumber, usize)>> = BTreeMap::new();
         for (index, sent) in rest.sent.iter().enumerate() {
-            by_shard.entry(sent.shard.to_string()).or_default().push((sent.record.sequence, index));
+            by_shard.entry((sent.region, sent.shard.to_string())).or_default().push((sent.record.sequence, index));
         }
         let mut history = Self {
             profiles: vec![String::new(); rest.sent.len()],
@@ -43,29 +57,35 @@ impl History {
             indexes: BTreeMap::new(),
             named: Vec::new(),
             batches: 0,
+            steps: Vec::new(),
         };
-        let mut chains: BTreeMap<String, Chain> = BTreeMap::new();
-        for (number, commit) in rest.store.commits().iter().enumerate() {
-            let Some((shard, next)) = &commit.checkpoint else { continue };
-            let records = by_shard.get(&shard.shard).map_or(&[][..], Vec::as_slice);
-            let chain = chains.entry(shard.shard.clone()).or_default();
-            let place = format!("{shard} version {}", next.version);
-            history.follow(rest, &place, chain, next, records, number, findings);
+        let mut chains: BTreeMap<Place, Chain> = BTreeMap::new();
+        for (number, committed) in rest.commits.iter().enumerate() {
+            let Some((shard, _)) = &committed.commit.checkpoint else { continue };
+            let key = (committed.region, shard.shard.clone());
+            let records = by_shard.get(&key).map_or(&[][..], Vec::as_slice);
+            let chain = chains.entry(key).or_default();
+            history.follow(rest, chain, committed, records, number, findings);
         }
-        for shard in shard_ids(rest) {
-            let (count, chain) = (by_shard.get(&shard.shard).map_or(0, Vec::len), chains.remove(&shard.shard));
-            let chain = chain.unwrap_or_default();
-            findings.demand(chain.covered == count, "chain", || {
-                format!("{shard}: {count} records were put, {} are committed", chain.covered)
-            });
-            findings.demand(chain.checkpoint == rest.store.checkpoint(&shard), "chain", || {
-                format!("{shard}: the stored checkpoint is not the one that was committed last")
-            });
+        for site in &rest.sites {
+            for shard in site.shard_ids() {
+                let key = (site.region, shard.shard.clone());
+                let (count, chain) = (by_shard.get(&key).map_or(0, Vec::len), chains.remove(&key));
+                let chain = chain.unwrap_or_default();
+                findings.demand(chain.covered == count, "chain", || {
+                    format!("{shard}: {count} records were put, {} are committed", chain.covered)
+                });
+                for store in rest.sites.iter().map(|site| &site.store) {
+                    findings.demand(chain.checkpoint == store.checkpoint(&shard), "chain", || {
+                        format!("{shard}: the stored checkpoint is not the one that was committed last")
+                    });
+                }
+            }
         }
         history.indexes = by_shard
             .into_iter()
-            .flat_map(|(shard, records)| {
-                records.into_iter().map(move |(sequence, index)| ((shard.clone(), sequence), index))
+            .flat_map(|((region, shard), records)| {
+                records.into_iter().map(move |(sequence, index)| ((region, shard.clone(), sequence), index))
             })
             .collect();
         history.check_last_profiles(rest, findings);
@@ -73,19 +93,20 @@ impl History {
     }
 
     /// One commit more of a shard.
-    #[expect(clippy::too_many_arguments, reason = "what a commit is compared with; it is called in one place")]
     fn follow(
         &mut self,
         rest: &Rest,
-        place: &str,
         chain: &mut Chain,
-        next: &Checkpoint,
+        committed: &Committed,
         records: &[(SequenceNumber, usize)],
         number: usize,
         findings: &mut Findings,
     ) {
+        let Some((shard, next)) = &committed.commit.checkpoint else { return };
+        let (site, place) = (&rest.sites[committed.region], &format!("{shard} version {}", next.version));
         let before = chain.checkpoint.replace(next.clone());
         let before = before.as_ref();
+        check_epoch(site, place, before, committed, findings);
         let expected = before.map_or(1, |before| before.version + 1);
         findings.demand(next.version == expected, "chain", || format!("{place}: expected version {expected}"));
         let through = records.partition_point(|(sequence, _)| *sequence <= next.last_seq);
@@ -100,7 +121,7 @@ impl History {
         findings.demand(before.is_none_or(|before| before.stream_time <= next.stream_time), "chain", || {
             format!("{place}: the stream's time goes back to {}", next.stream_time)
         });
-        if let Some(profiles) = self.segments(rest, place, before, next, findings) {
+        if let Some(profiles) = self.segments(site, place, before, next, findings) {
             if through > chain.covered {
                 self.batches += 1;
                 self.check_profiles(rest, place, &profiles, number, findings);
@@ -109,25 +130,37 @@ impl History {
                 self.profiles[*index].clone_from(&profiles);
             }
         }
+        let taken = records.get(chain.covered..through).unwrap_or_default();
+        self.steps.push(Step {
+            region: committed.region,
+            shard: shard.shard.clone(),
+            checkpoint: next.clone(),
+            known: committed.commit.epoch.map_or(0, |(newest, _)| newest),
+            records: taken.iter().map(|(_, index)| *index).collect(),
+        });
         chain.covered = through;
     }
 
     /// What replay would start from: the segments before and one more, or a new snapshot and none. Gives the profiles.
     fn segments(
         &mut self,
-        rest: &Rest,
+        site: &Site,
         place: &str,
         before: Option<&Checkpoint>,
         next: &Checkpoint,
         findings: &mut Findings,
     ) -> Option<String> {
         let old = before.map_or(&[][..], |before| &before.segments);
+        let begins = next.epoch > before.map_or(0, |before| before.epoch);
+        findings.demand(!begins || next.segments.is_empty(), "segments", || {
+            format!("{place}: the first of epoch {} and no snapshot", next.epoch)
+        });
         if let Some((last, rest_of)) = next.segments.split_last() {
             let grows = rest_of == old && next.snapshot == before.and_then(|before| before.snapshot.clone());
             findings.demand(grows && last.last_seq == next.last_seq, "segments", || {
                 format!("{place}: its segments are not those before and one that ends at {}", next.last_seq)
             });
-            check_object(rest, place, &last.object, findings);
+            check_object(site, place, &last.object, findings);
             self.named.push(last.object.clone());
             return Some(last.profiles.clone());
         }
@@ -135,7 +168,7 @@ impl History {
             findings.add("segments", &format!("{place}: neither a snapshot nor a segment"));
             return None;
         };
-        let bytes = check_object(rest, place, &snapshot.object, findings)?;
+        let bytes = check_object(site, place, &snapshot.object, findings)?;
         match telemetry::snapshot::header(&bytes, STATE_VERSION) {
             Ok(header) => {
                 findings.demand(header.last_seq == Some(next.last_seq), "segments", || {
@@ -197,6 +230,20 @@ impl History {
     }
 }
 
+/// A region that has the say commits in the newest epoch that its stores know of, another one in that of its states.
+fn check_epoch(site: &Site, place: &str, before: Option<&Checkpoint>, committed: &Committed, findings: &mut Findings) {
+    let Some((_, next)) = &committed.commit.checkpoint else { return };
+    let fits = match (&committed.epoch, before) {
+        (None, _) => next.epoch == 0,
+        (Some(epoch), _) if epoch.active == site.name() => next.epoch == epoch.epoch,
+        (Some(_), Some(before)) => next.epoch == before.epoch,
+        (Some(epoch), None) => next.epoch < epoch.epoch,
+    };
+    findings.demand(fits, "epoch", || {
+        format!("{place}: of epoch {} after {:?} while {:?}", next.epoch, before.map(|b| b.epoch), committed.epoch)
+    });
+}
+
 fn is_good(text: &str) -> bool {
     parse_profile(text).is_ok()
 }
@@ -221,14 +268,14 @@ fn load(rest: &Rest, fingerprint: &str) -> Result<ProfileBundle, String> {
         return Ok(empty);
     }
     let key = Key::new(format!("state/profiles/{fingerprint}.json")).map_err(|error| error.to_string())?;
-    let bytes = rest.store.object(&key).ok_or("are not in the lake")?;
+    let bytes = rest.sites.iter().find_map(|site| site.store.object(&key)).ok_or("are not in the lake")?;
     let bundle = ProfileBundle::from_bytes(&bytes).map_err(|error| error.to_string())?;
     if bundle.fingerprint() == fingerprint { Ok(bundle) } else { Err("have another fingerprint".to_owned()) }
 }
 
 /// An object that a checkpoint names is there and has the content that it had.
-fn check_object(rest: &Rest, place: &str, object: &ObjectRef, findings: &mut Findings) -> Option<Vec<u8>> {
-    let found = rest.store.object(&object.key);
+fn check_object(site: &Site, place: &str, object: &ObjectRef, findings: &mut Findings) -> Option<Vec<u8>> {
+    let found = site.store.object(&object.key);
     let whole = found.as_ref().is_some_and(|bytes| ContentHash::of(bytes) == object.sha256);
     findings.demand(whole, "objects", || {
         let what = if found.is_some() { "has other content than was committed" } else { "is not there" };

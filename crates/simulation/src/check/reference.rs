@@ -1,9 +1,10 @@
-//! What a run must come to: the same records in the same order, folded once, with nothing in between that could fail.
+//! What a run must come to: the same records, folded once, with nothing in between that could fail.
 //!
-//! Every record is taken in the order in which it was put, by the engine of its shard. A child's engine has the devices that
-//! live in it, by the partition keys that the workload gave them; what Sparkplug nodes announce is known everywhere at once,
-//! since a node's messages are in one order however the stream was split and merged. The profiles are those that each
-//! record's batch was committed with, since when a change takes effect depends on where batches end.
+//! Records are taken in the order in which they were committed, by the engine of their shard. A child's engine has the
+//! devices that live in it, by the partition keys that the workload gave them; what Sparkplug nodes announce is known
+//! everywhere in a region at once, since a node's messages are in one order however the stream was split and merged. The
+//! profiles are those that each record's batch was committed with, since when a change takes effect depends on where batches
+//! end. What a region that takes over goes on with is for [`super::adoption`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,14 +13,15 @@ use anomaly_core::{Engine, ProfileSet};
 use kinesis_scorer::fold::{Batch, Fold, RawRecord, Tenancy};
 use kinesis_scorer::state::ShardState;
 use platform::embedded::stream::hash_key;
-use platform::model::{AnomalyRecord, ShardId, ShardInfo, StateRecord};
+use platform::model::{AnomalyRecord, HashRange, ShardId, ShardInfo, StateRecord};
 use telemetry::kinesis::KinesisEvent;
 use telemetry::poison::Poison;
 use telemetry::sequence::SequenceNumber;
 use telemetry::sparkplug::Births;
 
 use super::Findings;
-use super::chain::History;
+use super::adoption::{self, Part, Saved};
+use super::chain::{History, Step};
 use super::lake::{Refused, Row, refused_of, rows_of};
 use crate::run::{Rest, Sent, event_of};
 
@@ -27,43 +29,122 @@ use crate::run::{Rest, Sent, event_of};
 pub(super) struct Reference {
     pub(super) rows: Vec<Row>,
     pub(super) refused: Vec<Refused>,
-    /// As they must be stored.
-    pub(super) anomalies: Vec<AnomalyRecord>,
-    /// As they must be stored.
-    pub(super) states: Vec<StateRecord>,
-    /// The devices of every shard that is open, as the next process must know them.
-    pub(super) engines: BTreeMap<String, Engine>,
+    /// As they must be stored, by key; several where several find the same, of which any may stay.
+    pub(super) anomalies: BTreeMap<(String, String), Vec<AnomalyRecord>>,
+    /// As they must be stored, by device; several where both regions wrote the newest.
+    pub(super) states: BTreeMap<String, Vec<StateRecord>>,
+    /// Epoch and sequence number of those.
+    newest: BTreeMap<String, (u64, SequenceNumber)>,
+    /// The devices of every shard that is open, as the next process must know them, by region and shard.
+    pub(super) engines: BTreeMap<(usize, String), Engine>,
     pub(super) tenancy: Tenancy,
 }
 
-/// The shards while the records are taken.
+/// The shards while the records are taken, each with the epoch of its state, by region and shard.
 struct Shards<'r> {
-    infos: Vec<ShardInfo>,
-    states: BTreeMap<String, ShardState>,
-    births: Births,
+    rest: &'r Rest,
+    infos: Vec<Vec<ShardInfo>>,
+    states: BTreeMap<(usize, String), (ShardState, u64)>,
+    /// By region.
+    births: Vec<Births>,
     /// Hash key of each device, by tenant and name.
     devices: BTreeMap<(&'r str, &'r str), u128>,
+    saved: Saved,
 }
 
-impl Shards<'_> {
-    /// What a shard starts with: what its parents end with, as far as it lives here.
-    fn open(&mut self, shard: &str) {
-        if self.states.contains_key(shard) {
-            return;
-        }
-        let mut state = ShardState::default();
-        if let Some(info) = self.infos.iter().find(|info| info.shard == shard).cloned() {
-            for parent in info.parent.iter().chain(&info.adjacent_parent) {
-                self.open(parent);
-                let Some(mut engine) = self.states.get(parent).map(|state| state.engine.clone()) else { continue };
-                let (first, last) = info.hash_range;
-                engine.retain(|tenant, device| {
-                    self.devices.get(&(tenant, device)).is_some_and(|key| (first..=last).contains(key))
-                });
-                state.engine.absorb(engine);
+impl<'r> Shards<'r> {
+    fn new(rest: &'r Rest, history: &History) -> Self {
+        let mut devices = BTreeMap::new();
+        for sent in &rest.sent {
+            for device in &sent.meaning.devices {
+                let names = (sent.meaning.tenant.as_str(), device.as_str());
+                devices.insert(names, hash_key(&sent.record.partition_key));
             }
         }
-        self.states.insert(shard.to_owned(), state);
+        Self {
+            rest,
+            infos: rest.sites.iter().map(|site| site.stream.shards()).collect(),
+            states: BTreeMap::new(),
+            births: vec![Births::default(); rest.sites.len()],
+            devices,
+            saved: Saved::of(rest, &history.steps),
+        }
+    }
+
+    /// The devices of a part that an ancestor knew.
+    fn inherited(&self, region: usize, ancestor: &str, range: HashRange) -> Engine {
+        let state = self.states.get(&(region, ancestor.to_owned()));
+        let mut engine = state.map(|(state, _)| state.engine.clone()).unwrap_or_default();
+        engine.retain(|tenant, device| {
+            let key = self.devices.get(&(tenant, device));
+            key.is_some_and(|key| (range.first..=range.last).contains(key))
+        });
+        engine
+    }
+
+    fn parts(&self, region: usize, shard: &str) -> Vec<Part> {
+        let Some(info) = self.infos[region].iter().find(|info| info.shard == shard) else { return Vec::new() };
+        let epoch_of = |shard: &str| self.states.get(&(region, shard.to_owned())).map(|(_, epoch)| *epoch);
+        adoption::parts(&self.infos[region], info, info.hash_range.into(), &epoch_of)
+    }
+
+    /// What a shard without a commit would begin with if its region does not take over.
+    fn unopened(&self, region: usize, shard: &str) -> Engine {
+        let mut engine = Engine::default();
+        for Part { range, ancestor } in self.parts(region, shard) {
+            if let Some((ancestor, _)) = ancestor {
+                engine.absorb(self.inherited(region, &ancestor, range));
+            }
+        }
+        engine
+    }
+
+    /// What a shard has before a commit takes its records.
+    fn begin(&mut self, step: &Step, findings: &mut Findings) {
+        let (region, epoch) = (step.region, step.checkpoint.epoch);
+        let key = (region, step.shard.clone());
+        let own = self.states.get(&key).map(|(_, epoch)| *epoch);
+        let takes_over = epoch > own.unwrap_or(0);
+        let mut state = ShardState::default();
+        match own {
+            Some(_) if !takes_over => return,
+            None if !takes_over => state.engine = self.unopened(region, &step.shard),
+            _ => {
+                let parts = match own {
+                    Some(own) => {
+                        let info = self.infos[region].iter().find(|info| info.shard == step.shard);
+                        let range = info.map_or(HashRange::ALL, |info| info.hash_range.into());
+                        vec![Part { range, ancestor: Some((step.shard.clone(), own)) }]
+                    }
+                    None => self.parts(region, &step.shard),
+                };
+                state.engine = self.taken_over(step, parts, findings);
+            }
+        }
+        self.states.insert(key, (state, epoch));
+    }
+
+    fn taken_over(&mut self, step: &Step, parts: Vec<Part>, findings: &mut Findings) -> Engine {
+        let (region, epoch) = (step.region, step.checkpoint.epoch);
+        let epoch_of = |part: &Part| part.ancestor.as_ref().map(|(_, epoch)| *epoch);
+        let (current, stale): (Vec<Part>, Vec<Part>) =
+            parts.into_iter().partition(|part| epoch_of(part) == Some(epoch));
+        let mut engine = Engine::default();
+        let open: Vec<_> = stale.iter().map(|part| (part.range, epoch_of(part))).collect();
+        for Part { range, ancestor } in current {
+            let Some((ancestor, _)) = ancestor else { continue };
+            engine.absorb(self.inherited(region, &ancestor, range));
+        }
+        let lives = |tenant: &str, device: &str| self.devices.get(&(tenant, device)).copied();
+        if !open.is_empty() {
+            adoption::check(self.rest, step, findings);
+            self.saved.adopt(self.rest, step, open, lives, &mut engine, &mut self.births[region]);
+        }
+        for Part { range, ancestor } in stale {
+            let Some((ancestor, _)) = ancestor else { continue };
+            engine.absorb(self.inherited(region, &ancestor, range));
+        }
+        engine
     }
 }
 
@@ -91,27 +172,57 @@ impl Reference {
                 }
             }
         }
-        let (mut fold, mut batch) = (Fold::default(), Batch::default());
-        let (infos, births) = (rest.stream.shards(), Births::default());
-        let mut shards = Shards { infos, states: BTreeMap::new(), births, devices: BTreeMap::new() };
-        for (index, sent) in rest.sent.iter().enumerate() {
-            for device in &sent.meaning.devices {
-                shards.devices.insert((&sent.meaning.tenant, device), hash_key(&sent.record.partition_key));
+        let (mut fold, mut shards) = (Fold::default(), Shards::new(rest, history));
+        // States of a newer epoch win over those of an older one; sequence numbers say nothing across regions.
+        let mut batches: BTreeMap<(u64, usize), Batch> = BTreeMap::new();
+        for step in &history.steps {
+            shards.begin(step, findings);
+            let batch = batches.entry((step.checkpoint.epoch, step.region)).or_default();
+            let Some((state, _)) = shards.states.get_mut(&(step.region, step.shard.clone())) else { continue };
+            let births = &mut shards.births[step.region];
+            for index in &step.records {
+                let Some(set) = sets.get(history.profiles[*index].as_str()) else {
+                    findings.add("profiles", &format!("record {index} was scored with profiles that nobody stored"));
+                    return None;
+                };
+                std::mem::swap(&mut state.births, births);
+                take(&mut fold, state, *index, &rest.sent[*index], (set, &tenancy), batch);
+                std::mem::swap(&mut state.births, births);
             }
-            let Some(set) = sets.get(history.profiles[index].as_str()) else {
-                findings.add("profiles", &format!("record {index} was scored with profiles that nobody stored"));
-                return None;
-            };
-            shards.open(&sent.shard);
-            let Some(state) = shards.states.get_mut(&*sent.shard) else { continue };
-            std::mem::swap(&mut state.births, &mut shards.births);
-            take(&mut fold, state, index, sent, (set, &tenancy), &mut batch);
-            std::mem::swap(&mut state.births, &mut shards.births);
+            shards.saved.keep(step, &state.engine, births);
         }
-        let names: Vec<String> = shards.infos.iter().map(|info| info.shard.clone()).collect();
-        for shard in &names {
-            shards.open(shard);
+        let mut reference = Self {
+            rows: Vec::new(),
+            refused: Vec::new(),
+            anomalies: BTreeMap::new(),
+            states: BTreeMap::new(),
+            newest: BTreeMap::new(),
+            engines: BTreeMap::new(),
+            tenancy,
+        };
+        for ((epoch, _), batch) in &mut batches {
+            reference.add(rest, history, *epoch, batch, findings)?;
         }
+        for site in &rest.sites {
+            for shard in site.shard_ids() {
+                let key = (site.region, shard.shard);
+                let known = shards.states.get(&key).map(|(state, _)| state.engine.clone());
+                let engine = known.unwrap_or_else(|| shards.unopened(key.0, &key.1));
+                reference.engines.insert(key, engine);
+            }
+        }
+        Some(reference)
+    }
+
+    /// Adds what was found with the states of one epoch in one region.
+    fn add(
+        &mut self,
+        rest: &Rest,
+        history: &History,
+        epoch: u64,
+        batch: &mut Batch,
+        findings: &mut Findings,
+    ) -> Option<()> {
         let objects = match batch.finish() {
             Ok(objects) => objects,
             Err(error) => {
@@ -119,33 +230,34 @@ impl Reference {
                 return None;
             }
         };
+        let index = |_: &str, seq: SequenceNumber| Some(index_of(seq));
+        self.rows.extend(rows_of(objects.silver, "the reference", &index, findings));
+        self.refused.extend(refused_of(objects.quarantine.as_deref(), "the reference", &index, findings));
+        let ttl_days = rest.plan.config.ttl_days;
         let nowhere = ShardId { region: String::new(), stream: String::new(), shard: String::new() };
-        let stored_as = |seq: &mut SequenceNumber| {
-            let index = index_of(*seq);
-            let sent = rest.sent.get(index)?;
-            *seq = sent.record.sequence;
-            Some((index, sent))
-        };
-        let anomaly = |mut record: AnomalyRecord| {
-            let (index, sent) = stored_as(&mut record.seq)?;
-            record.shard = rest.stream.shard_id(&sent.shard).to_string();
+        for mut record in batch.anomalies(&nowhere, "", ttl_days) {
+            let index = index_of(record.seq);
+            let Some(sent) = rest.sent.get(index) else { continue };
+            record.seq = sent.record.sequence;
+            record.shard = rest.sites[sent.region].shard_id(&sent.shard).to_string();
             record.profiles.clone_from(&history.profiles[index]);
-            Some(record)
-        };
-        let device = |mut record: StateRecord| stored_as(&mut record.seq).map(|_| record);
-        Some(Self {
-            rows: rows_of(objects.silver, "the reference", &|_, seq| Some(index_of(seq)), findings),
-            refused: refused_of(
-                objects.quarantine.as_deref(),
-                "the reference",
-                &|_, seq| Some(index_of(seq)),
-                findings,
-            ),
-            anomalies: batch.anomalies(&nowhere, "", config.ttl_days).into_iter().filter_map(anomaly).collect(),
-            states: batch.states(config.ttl_days).into_iter().filter_map(device).collect(),
-            engines: shards.states.into_iter().map(|(shard, state)| (shard, state.engine)).collect(),
-            tenancy,
-        })
+            self.anomalies.entry((record.partition_key(), record.sort_key())).or_default().push(record);
+        }
+        for mut record in batch.states(ttl_days) {
+            let Some(sent) = rest.sent.get(index_of(record.seq)) else { continue };
+            record.seq = sent.record.sequence;
+            let (device, place) = (record.partition_key(), (epoch, record.seq));
+            let newest = self.newest.entry(device.clone()).or_insert(place);
+            let states = self.states.entry(device).or_default();
+            if place > *newest {
+                *newest = place;
+                states.clear();
+            }
+            if place == *newest {
+                states.push(record);
+            }
+        }
+        Some(())
     }
 }
 
@@ -167,7 +279,7 @@ fn take(
         return;
     }
     // What is wrong with an envelope is said by the one who reads it.
-    let event = event_of(&sent.shard, std::slice::from_ref(record));
+    let event = event_of(sent.region, &sent.shard, std::slice::from_ref(record));
     let parsed = KinesisEvent::parse(&event).ok();
     if let Some(arrives) = parsed.as_ref().and_then(|event| event.records.first())
         && let Err(poison) = arrives.payload_bytes(&mut Vec::new())

@@ -5,51 +5,71 @@ use std::collections::{BTreeMap, BTreeSet};
 use anomaly_core::{DetectorId, Engine};
 use kinesis_scorer::restore::restore;
 use kinesis_scorer::state::ShardState;
-use platform::model::{AnomalyRecord, ShardInfo};
+use platform::model::{AnomalyRecord, ShardId, ShardInfo};
 use telemetry::sequence::SequenceNumber;
 
+use super::Findings;
 use super::chain::History;
 use super::reference::Reference;
-use super::{Findings, shard_ids};
 use crate::plan::Trouble;
-use crate::run::Rest;
+use crate::run::{REGIONS, Rest, Site};
 use crate::workload::START_MS;
 
 /// The tables against the reference.
 pub(super) fn compare(rest: &Rest, history: &History, reference: &Reference, findings: &mut Findings) {
-    let key = |record: &AnomalyRecord| (record.partition_key(), record.sort_key());
-    let stored: BTreeMap<_, _> = rest.store.anomalies().into_iter().map(|record| (key(&record), record)).collect();
-    let wanted: BTreeMap<_, _> = reference.anomalies.iter().map(|record| (key(record), record)).collect();
-    for (key, record) in &wanted {
+    for site in &rest.sites {
+        compare_anomalies(rest, site, history, reference, findings);
+        let stored: BTreeMap<_, _> =
+            site.store.states().into_iter().map(|state| (state.partition_key(), state)).collect();
+        for device in reference.states.keys().chain(stored.keys()) {
+            let (found, expected) = (stored.get(device), reference.states.get(device));
+            // Where both regions wrote the newest one, either may stay.
+            let fits = found.zip(expected).is_some_and(|(found, expected)| expected.contains(found));
+            findings.demand(fits, "states", || format!("{device}: {found:?} instead of {expected:?}"));
+        }
+        let mut written = BTreeSet::new();
+        let own = rest.commits.iter().filter(|committed| committed.region == site.region);
+        for record in own.flat_map(|committed| &committed.commit.anomalies) {
+            findings.demand(written.insert(key(record)), "once", || format!("{:?} was written twice", key(record)));
+        }
+    }
+}
+
+fn key(record: &AnomalyRecord) -> (String, String) {
+    (record.partition_key(), record.sort_key())
+}
+
+fn compare_anomalies(rest: &Rest, site: &Site, history: &History, reference: &Reference, findings: &mut Findings) {
+    let stored: BTreeMap<_, _> = site.store.anomalies().into_iter().map(|record| (key(&record), record)).collect();
+    let wanted = &reference.anomalies;
+    for (key, records) in wanted {
         match stored.get(key) {
-            None => findings.add("anomalies", &format!("missing: {key:?} of {}", record.seq)),
-            Some(found) => {
-                findings.demand(found == *record, "anomalies", || format!("{key:?}: {found:?} instead of {record:?}"));
-            }
+            None => findings.add("anomalies", &format!("missing: {key:?} of {}", records[0].seq)),
+            // What both regions found is of the one that wrote it.
+            Some(found) => findings
+                .demand(records.contains(found), "anomalies", || format!("{key:?}: {found:?} instead of {records:?}")),
         }
     }
     for (key, record) in &stored {
         findings.demand(wanted.contains_key(key), "anomalies", || format!("without reason: {key:?} of {}", record.seq));
+        let mut place = record.shard.split('/');
+        let named = place.next();
+        let region = REGIONS.iter().position(|region| named == Some(region));
         let shard = record.shard.rsplit('/').next().unwrap_or_default().to_owned();
-        let index = history.indexes.get(&(shard, record.seq)).copied();
-        // That a device is silent is found when a record of somebody else arrives.
+        let index = region.and_then(|region| history.indexes.get(&(region, shard, record.seq)).copied());
+        // That a device is silent is found when a record of somebody else arrives; of two regions the one may take its
+        // records after those of the other.
         let silent = record.anomaly.detector == DetectorId::Silence;
-        let before = index.map_or(&[][..], |index| &rest.sent[if silent { 0 } else { index }..=index]);
+        let before = index.map_or(&[][..], |index| match (silent, rest.sites.len() > 1) {
+            (true, true) => &rest.sent[..],
+            (true, false) => &rest.sent[..=index],
+            (false, _) => &rest.sent[index..=index],
+        });
         let own = before.iter().any(|sent| {
             sent.meaning.tenant == record.anomaly.tenant.as_str()
                 && sent.meaning.devices.iter().any(|device| device == record.anomaly.device.as_str())
         });
         findings.demand(own, "tenants", || format!("{key:?} was found in a record of somebody else"));
-    }
-    let mut written = BTreeSet::new();
-    for record in rest.store.commits().iter().flat_map(|commit| &commit.anomalies) {
-        findings.demand(written.insert(key(record)), "once", || format!("{:?} was written twice", key(record)));
-    }
-    let stored: BTreeMap<_, _> = rest.store.states().into_iter().map(|state| (state.partition_key(), state)).collect();
-    let wanted: BTreeMap<_, _> = reference.states.iter().map(|state| (state.partition_key(), state.clone())).collect();
-    for device in wanted.keys().chain(stored.keys()) {
-        let (found, expected) = (stored.get(device), wanted.get(device));
-        findings.demand(found == expected, "states", || format!("{device}: {found:?} instead of {expected:?}"));
     }
 }
 
@@ -63,31 +83,33 @@ fn bytes_of(engine: &Engine) -> Vec<u8> {
 
 /// What a new process would remember of each open shard is what the reference ends with.
 pub(super) fn compare_memory(rest: &Rest, reference: &Reference, findings: &mut Findings) {
-    let infos = rest.stream.shards();
-    let is_parent = |info: &ShardInfo| {
-        infos.iter().any(|other| {
-            other.parent.as_ref() == Some(&info.shard) || other.adjacent_parent.as_ref() == Some(&info.shard)
-        })
-    };
     let runtime = match tokio::runtime::Builder::new_current_thread().build() {
         Ok(runtime) => runtime,
         Err(error) => return findings.add("memory", &error.to_string()),
     };
-    rest.store.clear_faults();
-    for info in infos.iter().filter(|info| !is_parent(info)) {
-        let shard = rest.stream.shard_id(&info.shard);
-        let restored = runtime.block_on(restore(&rest.store, &shard, &reference.tenancy));
-        let found = match restored {
-            Ok((warm, _)) => warm.state.engine,
-            Err(error) => {
-                findings.add("memory", &format!("{shard} cannot be restored: {error}"));
-                continue;
-            }
+    for site in &rest.sites {
+        let infos = site.stream.shards();
+        let is_parent = |info: &ShardInfo| {
+            infos.iter().any(|other| {
+                other.parent.as_ref() == Some(&info.shard) || other.adjacent_parent.as_ref() == Some(&info.shard)
+            })
         };
-        let Some(expected) = reference.engines.get(&info.shard) else { continue };
-        findings.demand(bytes_of(&found) == bytes_of(expected), "memory", || {
-            format!("{shard}: {} devices, not in the state that {} devices must be in", found.len(), expected.len())
-        });
+        site.store.clear_faults();
+        for info in infos.iter().filter(|info| !is_parent(info)) {
+            let shard = site.shard_id(&info.shard);
+            let restored = runtime.block_on(restore(&site.store, &shard, &reference.tenancy));
+            let found = match restored {
+                Ok((warm, _)) => warm.state.engine,
+                Err(error) => {
+                    findings.add("memory", &format!("{shard} cannot be restored: {error}"));
+                    continue;
+                }
+            };
+            let Some(expected) = reference.engines.get(&(site.region, info.shard.clone())) else { continue };
+            findings.demand(bytes_of(&found) == bytes_of(expected), "memory", || {
+                format!("{shard}: {} devices, not in the state that {} devices must be in", found.len(), expected.len())
+            });
+        }
     }
 }
 
@@ -103,14 +125,9 @@ pub(super) fn check_metrics(rest: &Rest, history: &History, findings: &mut Findi
     findings.demand(twins || (batches <= history.batches && readings <= committed), "metrics", || {
         format!("{batches} batches of {readings} readings reported, {} of {committed} committed", history.batches)
     });
-    let unknown: Vec<String> = rest
-        .store
-        .commits()
-        .iter()
-        .filter_map(|commit| commit.checkpoint.as_ref())
-        .map(|(shard, _)| shard.clone())
-        .filter(|shard| !shard_ids(rest).contains(shard))
-        .map(|shard| shard.to_string())
-        .collect();
+    let known: BTreeSet<ShardId> = rest.sites.iter().flat_map(Site::shard_ids).collect();
+    let committed = rest.commits.iter().filter_map(|committed| committed.commit.checkpoint.as_ref());
+    let unknown: BTreeSet<String> =
+        committed.map(|(shard, _)| shard).filter(|shard| !known.contains(shard)).map(ToString::to_string).collect();
     findings.demand(unknown.is_empty(), "chain", || format!("commits of shards that never were: {unknown:?}"));
 }

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use anomaly_core::Timestamp;
 use base64_simd::STANDARD;
-use kinesis_scorer::Scorer;
-use platform::embedded::stream::{self, Outcome, REGION, Record};
+use kinesis_scorer::{Config, Scorer};
+use platform::embedded::stream::{self, Outcome, Record};
 use telemetry::kinesis::{BatchResponse, EventError, RecordOut, Source, write_event};
 use telemetry::sequence::SequenceNumber;
 
+use super::site::{REGIONS, origin};
 use super::{Phase, Run, STREAM};
 use crate::plan::Trouble;
 use crate::workload::BROKEN_ENVELOPE;
@@ -26,6 +27,7 @@ const LITTLE: Duration = Duration::from_millis(50);
 /// A process.
 pub(super) struct Process {
     pub(super) id: u32,
+    pub(super) region: usize,
     scorer: Arc<Scorer<World, Meter>>,
     /// How wrong its clock is.
     skew_ms: i64,
@@ -56,9 +58,10 @@ pub(super) struct Task {
     /// Counts tasks.
     pub(super) number: u64,
     pub(super) process: u32,
+    pub(super) region: usize,
     /// What the mapping waits for; `None` when it has given up or never asked.
     pub(super) invocation: Option<stream::Invocation>,
-    shard: Arc<str>,
+    pub(super) shard: Arc<str>,
     records: Vec<SequenceNumber>,
     future: Pin<Box<dyn Future<Output = Answer>>>,
     flag: Arc<Flag>,
@@ -83,8 +86,15 @@ impl Task {
 }
 
 /// The event that Lambda would hand over. Records that are marked so arrive with an envelope that is no base64.
-pub(crate) fn event_of(shard: &str, records: &[Record]) -> Vec<u8> {
-    let source = Source { partition: "aws", region: REGION, account: "000000000000", stream: STREAM, shard };
+pub(crate) fn event_of(region: usize, shard: &str, records: &[Record]) -> Vec<u8> {
+    let origin = origin(region);
+    let source = Source {
+        partition: &origin.partition,
+        region: &origin.region,
+        account: &origin.account,
+        stream: STREAM,
+        shard,
+    };
     let mut event = Vec::new();
     let out = records.iter().map(|record| RecordOut {
         sequence: record.sequence,
@@ -108,9 +118,9 @@ pub(crate) fn event_of(shard: &str, records: &[Record]) -> Vec<u8> {
 
 impl Run {
     /// A process for the next invocation: an idle one or a new one; none when all are busy.
-    pub(super) fn find_process(&mut self) -> Option<u32> {
+    pub(super) fn find_process(&mut self, region: usize) -> Option<u32> {
         let busy = |id: u32| self.tasks.iter().any(|task| task.process == id);
-        let usable = |process: &&Process| !process.frozen && !process.ending;
+        let usable = |process: &&Process| process.region == region && !process.frozen && !process.ending;
         let idle: Vec<u32> = self.processes.iter().filter(usable).map(|p| p.id).filter(|id| !busy(*id)).collect();
         let awake = self.processes.iter().filter(usable).count();
         let room = awake < self.plan.processes;
@@ -120,21 +130,24 @@ impl Run {
             return Some(id);
         }
         if room {
-            return Some(self.start_process());
+            return Some(self.start_process(region));
         }
         let awake: Vec<u32> = self.processes.iter().filter(usable).map(|p| p.id).collect();
         self.faults.draw(&[Trouble::Concurrent], 10.0, "a busy process")?;
         self.order.pick(&awake).copied()
     }
 
-    fn start_process(&mut self) -> u32 {
+    fn start_process(&mut self, region: usize) -> u32 {
         let id = self.started;
         self.started += 1;
-        let world = World::new(&self.store, &self.gate, id, &self.flaws);
-        let scorer = Arc::new(Scorer::new(world, self.meter.clone(), self.plan.config.clone()));
+        let store = &self.regions[region].site.store;
+        let world = World::new(store, &self.gate, id, &self.flaws, &self.ledger);
+        let peer_region = self.plan.pair.as_ref().map(|_| REGIONS[1 - region].to_owned());
+        let config = Config { peer_region, ..self.plan.config.clone() };
+        let scorer = Arc::new(Scorer::new(world, self.meter.clone(), config));
         let skew_ms = self.order.within(-self.plan.skew_ms, self.plan.skew_ms);
-        self.note(&format!("process {id} starts, its clock is off by {} s", skew_ms / 1_000));
-        self.processes.push(Process { id, scorer, skew_ms, frozen: false, ending: false });
+        self.note(&format!("process {id} starts in {}, its clock is off by {} s", REGIONS[region], skew_ms / 1_000));
+        self.processes.push(Process { id, region, scorer, skew_ms, frozen: false, ending: false });
         id
     }
 
@@ -147,14 +160,14 @@ impl Run {
         invocation: Option<stream::Invocation>,
     ) {
         let Some(found) = self.processes.iter().find(|known| known.id == process) else { return };
-        let scorer = Arc::clone(&found.scorer);
+        let (scorer, region) = (Arc::clone(&found.scorer), found.region);
         let now = Timestamp::from_millis(self.now_ms + found.skew_ms).unwrap_or(Timestamp::MAX);
         let (first, last) = (records.first().map(|r| r.sequence), records.last().map(|r| r.sequence));
         let span = format!("{first:?} to {last:?}");
         let short = self.faults.draw(&[Trouble::Deadline], 5.0, "an invocation");
         let asks = if short.is_some() { 1 + self.faults.chance().below(5) as u32 } else { u32::MAX };
         let asked = AtomicU32::new(0);
-        let event = event_of(shard, records);
+        let event = event_of(region, shard, records);
         let request_id = format!("request-{}", self.next_task);
         let future = async move {
             let remaining = || if asked.fetch_add(1, Ordering::Relaxed) < asks { PLENTY } else { LITTLE };
@@ -163,16 +176,20 @@ impl Run {
         };
         let by = if invocation.is_some() { "delivers" } else { "delivers again" };
         let in_time = if short.is_some() { ", with little time" } else { "" };
-        self.note(&format!("mapping {by} {} records of {shard}, {span}, to process {process}{in_time}", records.len()));
+        self.note(&format!(
+            "mapping {by} {} records of {shard} in {}, {span}, to process {process}{in_time}",
+            records.len(),
+            REGIONS[region]
+        ));
         self.counts.deliveries += 1;
-        self.read.insert(Arc::clone(shard));
+        self.regions[region].read.insert(Arc::clone(shard));
         let sequences = records.iter().map(|record| record.sequence).collect();
-        self.push(process, Arc::clone(shard), sequences, invocation, future);
+        self.push((process, region), Arc::clone(shard), sequences, invocation, future);
     }
 
     fn push(
         &mut self,
-        process: u32,
+        (process, region): (u32, usize),
         shard: Arc<str>,
         records: Vec<SequenceNumber>,
         invocation: Option<stream::Invocation>,
@@ -181,7 +198,7 @@ impl Run {
         let flag = Arc::new(Flag(AtomicBool::new(true)));
         // The runtime's budget is for tasks that share it; here the scheduler alone says who goes on.
         let future = Box::pin(tokio::task::coop::unconstrained(future));
-        self.tasks.push(Task { number: self.next_task, process, invocation, shard, records, future, flag });
+        self.tasks.push(Task { number: self.next_task, process, region, invocation, shard, records, future, flag });
         self.next_task += 1;
     }
 
@@ -191,13 +208,13 @@ impl Run {
         let idle = |process: &&mut Process| !process.frozen && !process.ending && !busy(process.id);
         let Some(process) = self.processes.iter_mut().find(idle) else { return };
         process.ending = true;
-        let (id, scorer) = (process.id, Arc::clone(&process.scorer));
+        let (id, region, scorer) = (process.id, process.region, Arc::clone(&process.scorer));
         self.note(&format!("process {id} is told to end"));
         let future = async move {
             scorer.shut_down().await;
             Answer::Ended
         };
-        self.push(id, Arc::from("-"), Vec::new(), None, future);
+        self.push((id, region), Arc::from("-"), Vec::new(), None, future);
     }
 
     /// A process is gone, with all that it was doing.
@@ -208,21 +225,22 @@ impl Run {
             std::mem::take(&mut self.tasks).into_iter().partition(|task| task.process == process);
         self.tasks = left;
         for task in gone {
-            self.give_up(task.invocation);
+            self.give_up(task.region, task.invocation);
         }
     }
 
     /// The mapping counts an invocation as failed.
-    pub(super) fn give_up(&mut self, invocation: Option<stream::Invocation>) {
+    pub(super) fn give_up(&mut self, region: usize, invocation: Option<stream::Invocation>) {
         let Some(invocation) = invocation else { return };
         let failure = Outcome::Failure { error: "no answer in time".to_owned() };
         // One that a rewound mapping does not know is of no interest to it.
-        let _ = self.mapping.complete(&invocation, self.now(), failure);
+        let now = self.now();
+        let _ = self.regions[region].mapping.complete(&invocation, now, failure);
     }
 
     /// An invocation has ended: the mapping learns of it, and what it says must be true.
     pub(super) fn ended(&mut self, task: Task, answer: Answer) {
-        let Task { process, invocation, shard, records, .. } = task;
+        let Task { process, region, invocation, shard, records, .. } = task;
         let answer = match answer {
             Answer::Batch(answer) => answer,
             Answer::Ended => {
@@ -236,7 +254,7 @@ impl Run {
                 let open = response.batch_item_failures.first().map(|failure| failure.item_identifier.clone());
                 let said = open.as_deref().map_or_else(|| "success".to_owned(), |open| format!("again from {open}"));
                 self.note(&format!("process {process} answers for {shard}: {said}"));
-                self.check_answer(&shard, &records, open.as_deref());
+                self.check_answer(region, &shard, &records, open.as_deref());
                 serde_json::to_vec(response).map_err(|error| error.to_string())
             }
             Err(error) => {
@@ -245,15 +263,17 @@ impl Run {
             }
         };
         if let Some(invocation) = invocation {
-            let _ = self.mapping.complete_with(&invocation, self.now(), &bytes);
+            let now = self.now();
+            let _ = self.regions[region].mapping.complete_with(&invocation, now, &bytes);
         }
     }
 
     /// What an answer calls done must be committed: nobody sends it again.
-    fn check_answer(&mut self, shard: &str, records: &[SequenceNumber], open: Option<&str>) {
+    fn check_answer(&mut self, region: usize, shard: &str, records: &[SequenceNumber], open: Option<&str>) {
         let open = open.and_then(|text| text.parse::<SequenceNumber>().ok());
         let done = records.iter().filter(|sequence| open.is_none_or(|open| **sequence < open)).max();
-        let committed = self.store.checkpoint(&self.shard_id(shard)).map(|checkpoint| checkpoint.last_seq);
+        let site = &self.regions[region].site;
+        let committed = site.store.checkpoint(&site.shard_id(shard)).map(|checkpoint| checkpoint.last_seq);
         if let Some(done) = done
             && committed.is_none_or(|committed| committed < *done)
         {
@@ -264,6 +284,6 @@ impl Run {
 
     /// Whether invocations may go to a process now.
     pub(super) fn may_deliver(&self) -> bool {
-        self.phase >= Phase::Calming || self.tasks.len() < 3 * self.plan.processes
+        self.phase >= Phase::Calming || self.tasks.len() < 3 * self.plan.processes * self.regions.len()
     }
 }

@@ -8,6 +8,7 @@ use platform::sim::Fault;
 use super::{Phase, Run};
 use crate::gate::{Place, Waiting};
 use crate::plan::{self, Trouble};
+use crate::workload::Planned;
 
 /// What can happen next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,32 +47,34 @@ impl Run {
                 self.pass(ms).await;
             }
             Move::Land => {
-                let index = self.order.below(self.store.late());
-                self.note("a late write lands");
-                self.store.land_one(index);
+                let index = self.order.below(self.late());
+                self.land(index);
             }
             Move::Thaw => self.thaw(),
         }
         self.poll_tasks();
+        self.note_commits();
+        self.replicate();
         self.look_whether_all_began();
     }
 
     /// Calls that may go on: those of processes that do not stand still.
     fn open_calls(&self) -> Vec<Waiting> {
-        let frozen = |id: u32| self.processes.iter().any(|process| process.id == id && process.frozen);
+        let stands = |process: &super::Process| process.frozen || self.regions[process.region].down;
+        let frozen = |id: u32| self.processes.iter().any(|process| process.id == id && stands(process));
         self.gate.waiting().into_iter().filter(|call| !frozen(call.process)).collect()
     }
 
     fn next_move(&mut self) -> Move {
         let calls = !self.open_calls().is_empty();
-        let records = self.sent.len() < self.records_open();
+        let records = self.put < self.records_open();
         let frozen = self.processes.iter().any(|process| process.frozen);
         let weights = [
             (Move::Call, if calls { 1.0 } else { 0.0 }),
             (Move::Put, if records { self.plan.eagerness } else { 0.0 }),
             (Move::Deliver, if self.may_deliver() { 0.3 } else { 0.0 }),
             (Move::Pass, if calls { 0.05 } else { 0.3 }),
-            (Move::Land, if self.store.late() > 0 && self.phase == Phase::Troubled { 0.05 } else { 0.0 }),
+            (Move::Land, if self.late() > 0 && self.phase == Phase::Troubled { 0.05 } else { 0.0 }),
             (Move::Thaw, if frozen { 0.02 } else { 0.0 }),
         ];
         let total: f64 = weights.iter().map(|(_, weight)| weight).sum();
@@ -134,10 +137,10 @@ impl Run {
         if let Some(found) = self.processes.iter_mut().find(|known| known.id == process) {
             found.frozen = true;
         }
-        let given_up: Vec<_> =
-            self.tasks.iter_mut().filter(|task| task.process == process).map(|task| task.invocation.take()).collect();
-        for invocation in given_up {
-            self.give_up(invocation);
+        let its = self.tasks.iter_mut().filter(|task| task.process == process);
+        let given_up: Vec<_> = its.map(|task| (task.region, task.invocation.take())).collect();
+        for (region, invocation) in given_up {
+            self.give_up(region, invocation);
         }
     }
 
@@ -155,39 +158,50 @@ impl Run {
     async fn put(&mut self) {
         let count = 1 + self.order.below(8);
         for _ in 0..count {
-            self.make_changes();
-            if self.sent.len() >= self.records_open() {
+            if !self.make_changes() || self.put >= self.records_open() {
                 return;
             }
-            let Some(planned) = self.plan.records.get(self.sent.len()).cloned() else { return };
+            let Some(planned) = self.plan.records.get(self.put).cloned() else { return };
+            self.put += 1;
             let wait = planned.arrived.millis() - self.now_ms;
             if wait > 0 {
                 self.pass(wait).await;
             }
-            match self.stream.put(&planned.key, &planned.data, planned.arrived) {
-                Ok((shard, sequence)) => {
-                    let record = Record {
-                        sequence,
-                        partition_key: planned.key.as_str().into(),
-                        data: planned.data.into(),
-                        arrived: planned.arrived,
-                    };
-                    self.sent.push(super::Sent { shard, record, meaning: planned.meaning });
-                }
-                Err(error) => return self.violate("stream", error.to_string()),
+            for region in self.targets() {
+                self.put_one(region, &planned);
             }
         }
     }
 
+    fn put_one(&mut self, region: usize, planned: &Planned) {
+        let Planned { key, data, arrived, meaning } = planned.clone();
+        match self.regions[region].site.stream.put(&key, &data, arrived) {
+            Ok((shard, sequence)) => {
+                let record = Record { sequence, partition_key: key.into(), data: data.into(), arrived };
+                self.sent.push(super::Sent { region, shard, record, meaning });
+            }
+            Err(error) => self.violate("stream", error.to_string()),
+        }
+    }
+
     fn poll_mapping(&mut self) {
-        let Some(invocation) = self.mapping.poll(&self.stream, self.now()) else { return };
-        let Some(process) = self.find_process() else {
+        let (index, now) = (self.any_region(), self.now());
+        let region = &mut self.regions[index];
+        if region.down {
+            return;
+        }
+        let Some(invocation) = region.mapping.poll(&region.site.stream, now) else { return };
+        let Some(process) = self.find_process(index) else {
             // No process is free: the invocation is throttled and comes again.
-            let _ = self.mapping.complete(&invocation, self.now(), Outcome::NotInvoked);
+            let _ = self.regions[index].mapping.complete(&invocation, now, Outcome::NotInvoked);
             return;
         };
         let (shard, records) = (Arc::clone(&invocation.shard), invocation.records.clone());
         self.deliver(process, &shard, &records, Some(invocation));
+    }
+
+    fn any_region(&mut self) -> usize {
+        if self.regions.len() > 1 { self.order.below(self.regions.len()) } else { 0 }
     }
 
     /// A trouble that needs no call.
@@ -197,9 +211,10 @@ impl Run {
                 let waited: Vec<usize> =
                     (0..self.tasks.len()).filter(|index| self.tasks[*index].invocation.is_some()).collect();
                 let Some(index) = self.faults.chance().pick(&waited).copied() else { return };
-                let invocation = self.tasks[index].invocation.take();
-                self.note(&format!("the mapping gives up waiting for process {}", self.tasks[index].process));
-                self.give_up(invocation);
+                let task = &mut self.tasks[index];
+                let (process, region, invocation) = (task.process, task.region, task.invocation.take());
+                self.note(&format!("the mapping gives up waiting for process {process}"));
+                self.give_up(region, invocation);
             }
             Trouble::Kill => {
                 let ids: Vec<u32> = self.processes.iter().map(|process| process.id).collect();
@@ -215,17 +230,22 @@ impl Run {
     }
 
     /// Records of one shard, in order.
-    fn records_of(&self, shard: &str) -> Vec<Record> {
-        self.sent.iter().filter(|sent| *sent.shard == *shard).map(|sent| sent.record.clone()).collect()
+    fn records_of(&self, region: usize, shard: &str) -> Vec<Record> {
+        let of = |sent: &&super::Sent| sent.region == region && *sent.shard == *shard;
+        self.sent.iter().filter(of).map(|sent| sent.record.clone()).collect()
     }
 
     /// Records that were delivered before come again. They begin where everything before is done: the mapping never
     /// leaves a gap.
     fn redeliver(&mut self) {
-        let read: Vec<Arc<str>> = self.read.iter().cloned().collect();
+        let region = self.any_region();
+        if self.regions[region].down {
+            return;
+        }
+        let read: Vec<Arc<str>> = self.regions[region].read.iter().cloned().collect();
         let Some(shard) = self.faults.chance().pick(&read).cloned() else { return };
-        let records = self.records_of(&shard);
-        let done = self.mapping.checkpoint(&shard);
+        let records = self.records_of(region, &shard);
+        let done = self.regions[region].mapping.checkpoint(&shard);
         let done = records.iter().filter(|record| done.is_some_and(|done| record.sequence <= done)).count();
         let from = self.faults.chance().below(done + 1);
         let most = if self.plan.mapping.batch_size > 100 { 400 } else { 60 };
@@ -233,7 +253,7 @@ impl Run {
         if from >= to {
             return;
         }
-        if let Some(process) = self.find_process() {
+        if let Some(process) = self.find_process(region) {
             self.deliver(process, &shard, &records[from..to], None);
         }
     }
@@ -242,9 +262,10 @@ impl Run {
     fn rewind(&mut self) {
         let settings = plan::mapping(self.faults.chance(), self.plan.mapping.batch_size > 300);
         let Ok(mut mapping) = Mapping::new(settings) else { return };
-        for info in self.stream.shards() {
-            let Some(done) = self.mapping.checkpoint(&info.shard) else { continue };
-            let records = self.records_of(&info.shard);
+        let region = self.any_region();
+        for info in self.regions[region].site.stream.shards() {
+            let Some(done) = self.regions[region].mapping.checkpoint(&info.shard) else { continue };
+            let records = self.records_of(region, &info.shard);
             let count = records.iter().filter(|record| record.sequence <= done).count();
             let back = self.faults.chance().below(40);
             if let Some(record) = count.checked_sub(back + 1).and_then(|index| records.get(index)) {
@@ -252,8 +273,8 @@ impl Run {
             }
         }
         self.note("the mapping starts over from earlier positions");
-        self.mapping = mapping;
-        for task in &mut self.tasks {
+        self.regions[region].mapping = mapping;
+        for task in self.tasks.iter_mut().filter(|task| task.region == region) {
             task.invocation = None;
         }
     }

@@ -7,6 +7,9 @@ const SHRINK: f64 = 3e-3;
 /// Added to the diagonal for the same reason.
 const RIDGE: f64 = 1e-6;
 
+/// Devices of so many metrics need no memory for a refresh.
+const SMALL: usize = 24;
+
 /// A symmetric matrix that grows with the device, lower triangle by rows, and its inverse as of the last refresh.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Covariance {
@@ -80,7 +83,16 @@ impl Covariance {
     /// Computes the inverse anew by Cholesky's method. Where numbers fail, the metrics are on their own until the next time.
     pub(super) fn refresh(&mut self) {
         let size = self.size;
-        let mut factor = vec![0.0; size * size];
+        // On the stack, for all but the largest devices: this comes often while a device is new.
+        let (mut small, mut large) = ([0.0; SMALL * SMALL + SMALL], Vec::new());
+        let room = if size <= SMALL {
+            &mut small[..]
+        } else {
+            large.resize(size * size + size, 0.0);
+            &mut large[..]
+        };
+        let (factor, column) = room.split_at_mut(size * size);
+        let column = &mut column[..size];
         for row in 0..size {
             for column in 0..=row {
                 let entry = f64::from(self.lower[place(row, column)]);
@@ -98,7 +110,6 @@ impl Covariance {
                 }
             }
         }
-        let mut column = vec![0.0; size];
         for unit in 0..size {
             column.fill(0.0);
             column[unit] = 1.0;

@@ -18,6 +18,8 @@ const LAGS: usize = 3;
 const SPANS: [f32; LAGS] = [1.0, 8.0, 40.0];
 /// Sine and cosine of the time of the day.
 const SEASON: usize = 2;
+/// Most inputs of all metrics.
+const INPUTS_MAX: usize = LAGS * METRICS_MAX + SEASON;
 /// A season is only known once it has come again.
 const SEASON_AFTER_MS: i64 = 2 * DAY_MS;
 const DAY_MS: i64 = 86_400_000;
@@ -150,21 +152,31 @@ impl Regression {
     fn solve(&mut self, metric: usize) {
         let (size, inputs) = (self.size, self.inputs_len());
         let moment = |row, column| f64::from(self.moments[place(row, column)]);
-        let used: Vec<usize> = (0..inputs).filter(|i| *i >= LAGS * size || i % size != metric).collect();
-        let right: Vec<f64> = used.iter().map(|input| moment(*input, metric)).collect();
-        let mut matrix = vec![0.0; used.len() * used.len()];
-        for (row, line) in matrix.chunks_exact_mut(used.len()).enumerate() {
+        // On the stack: this comes often while a device is new.
+        let (mut used, mut right, mut matrix) = ([0; INPUTS_MAX], [0.0; INPUTS_MAX], [0.0; INPUTS_MAX * INPUTS_MAX]);
+        let mut count = 0;
+        for input in (0..inputs).filter(|i| *i >= LAGS * size || i % size != metric) {
+            (used[count], right[count]) = (input, moment(input, metric));
+            count += 1;
+        }
+        let (used, right, matrix) = (&used[..count], &right[..count], &mut matrix[..count * count]);
+        for (row, line) in matrix.chunks_exact_mut(count).enumerate() {
             let own = &self.moments[place(used[row], 0)..];
             line.iter_mut().zip(&used[..=row]).for_each(|(entry, input)| *entry = f64::from(own[*input]));
             line[row] = line[row] * (1.0 + RIDGE) + FLOOR;
         }
-        let Some(solution) = cholesky_solve(&mut matrix, &right) else { return };
-        let explained: f64 = solution.iter().zip(&right).map(|(weight, moment)| weight * moment).sum();
+        let mut solution = [0.0; INPUTS_MAX];
+        solution[..count].copy_from_slice(right);
+        let solution = &mut solution[..count];
+        if !cholesky_solve(matrix, solution) {
+            return;
+        }
+        let explained: f64 = solution.iter().zip(right).map(|(weight, moment)| weight * moment).sum();
         self.spreads[metric] = libm::sqrt((moment(metric, metric) - explained).max(FLOOR)) as f32;
         let weights = &mut self.weights[metric * inputs..(metric + 1) * inputs];
         weights.fill(0.0);
-        for (input, weight) in used.iter().zip(solution) {
-            weights[*input] = weight as f32;
+        for (input, weight) in used.iter().zip(&*solution) {
+            weights[*input] = *weight as f32;
         }
         self.is_ready = true;
     }
@@ -190,10 +202,10 @@ fn learn_row(moments: &mut [f32], inputs: &[f32], value: f32, rate: f32) {
     }
 }
 
-/// Solves a symmetric system of equations, given by the lower triangle of `factor`, by Cholesky's method in place; `None` where
-/// it is not positive definite.
-fn cholesky_solve(factor: &mut [f64], right: &[f64]) -> Option<Vec<f64>> {
-    let size = right.len();
+/// Solves a symmetric system of equations, given by the lower triangle of `factor`, by Cholesky's method in place, and the
+/// right side in `solution`, which it becomes. Says whether it could: not where the matrix is not positive definite.
+fn cholesky_solve(factor: &mut [f64], solution: &mut [f64]) -> bool {
+    let size = solution.len();
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
     for row in 0..size {
         let (above, rest) = factor.split_at_mut(row * size);
@@ -203,11 +215,10 @@ fn cholesky_solve(factor: &mut [f64], right: &[f64]) -> Option<Vec<f64>> {
         }
         let left = own[row] - dot(&own[..row], &own[..row]);
         if left.is_nan() || left <= PIVOT_MIN {
-            return None;
+            return false;
         }
         own[row] = libm::sqrt(left);
     }
-    let mut solution = right.to_vec();
     for (row, factors) in factor.chunks_exact(size).enumerate() {
         solution[row] = (solution[row] - dot(&factors[..row], &solution[..row])) / factors[row];
     }
@@ -215,7 +226,7 @@ fn cholesky_solve(factor: &mut [f64], right: &[f64]) -> Option<Vec<f64>> {
         let known: f64 = (row + 1..size).map(|k| factor[k * size + row] * solution[k]).sum();
         solution[row] = (solution[row] - known) / factor[row * size + row];
     }
-    Some(solution)
+    true
 }
 
 #[cfg(test)]

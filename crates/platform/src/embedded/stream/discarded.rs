@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use telemetry::sequence::SequenceNumber;
 
-use super::Record;
+use super::mapping::event_of;
+use super::{Origin, Record};
 
 /// Why records were discarded; the names are those of the destination's `condition`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -47,5 +48,11 @@ impl Discarded {
     pub fn range(&self) -> (SequenceNumber, SequenceNumber) {
         let at = |record: Option<&Record>| record.map_or(SequenceNumber::ZERO, |record| record.sequence);
         (at(self.records.first()), at(self.records.last()))
+    }
+
+    /// The records as an event, as they would come to the function.
+    #[must_use]
+    pub fn event_from(&self, stream: &str, origin: &Origin) -> Vec<u8> {
+        event_of(&self.records, &origin.source(stream, &self.shard))
     }
 }

@@ -6,7 +6,7 @@ use anomaly_core::Timestamp;
 use telemetry::sequence::SequenceNumber;
 use tokio::sync::Notify;
 
-use super::{PutRecordError, ReshardError, Stream};
+use super::{AppendError, Origin, PutRecordError, Record, ReshardError, Stream};
 use crate::model::ShardInfo;
 
 /// A shared stream. Clones are the same stream.
@@ -67,6 +67,39 @@ impl StreamHandle {
         self.change(|stream| stream.put(partition_key, data, arrived))
     }
 
+    /// Repeats a record; waits while its shard is full.
+    ///
+    /// # Errors
+    /// [`AppendError`] when the shard is not open, the number does not rise, or the stream has ended.
+    pub async fn append(&self, shard: &str, record: Record) -> Result<(), AppendError> {
+        loop {
+            let mut room = std::pin::pin!(self.0.room.notified());
+            room.as_mut().enable();
+            match self.try_append(shard, record.clone()) {
+                Err(AppendError::Put(PutRecordError::Full { .. })) => room.await,
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Repeats a record unless its shard is full.
+    ///
+    /// # Errors
+    /// As [`Stream::append`].
+    pub fn try_append(&self, shard: &str, record: Record) -> Result<(), AppendError> {
+        self.change(|stream| stream.append(shard, record))
+    }
+
+    /// As [`Stream::adopt`].
+    pub fn adopt(&self, info: ShardInfo) {
+        self.change(|stream| stream.adopt(info));
+    }
+
+    /// As [`Stream::close`].
+    pub fn close(&self, shard: &str) {
+        self.change(|stream| stream.close(shard));
+    }
+
     /// As [`Stream::split`].
     ///
     /// # Errors
@@ -83,9 +116,28 @@ impl StreamHandle {
         self.change(|stream| stream.merge(shard, adjacent))
     }
 
-    /// As [`Stream::end`].
+    /// As [`Stream::end`]. Who waits to put is told so.
     pub fn end(&self) {
         self.change(Stream::end);
+        self.0.room.notify_waiters();
+    }
+
+    /// As [`Stream::name`].
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.look(|stream| stream.name().to_owned())
+    }
+
+    /// As [`Stream::origin`].
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        self.look(|stream| stream.origin().clone())
+    }
+
+    /// The open shards, as [`Stream::open_shards`].
+    #[must_use]
+    pub fn open_shards(&self) -> Vec<Arc<str>> {
+        self.look(|stream| stream.open_shards().cloned().collect())
     }
 
     /// As [`Stream::shards`].

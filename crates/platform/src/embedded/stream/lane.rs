@@ -15,10 +15,18 @@ pub(super) struct Batch {
     pub(super) records: Vec<Record>,
     /// How often the function failed on it.
     pub(super) failures: u32,
+    /// How often the function was not reached with it since then.
+    not_invoked: u32,
     /// It does not come again before this.
     not_before: Timestamp,
     /// What the function said last.
     pub(super) error: Option<String>,
+}
+
+impl Batch {
+    fn new(records: Vec<Record>, now: Timestamp) -> Self {
+        Self { records, failures: 0, not_invoked: 0, not_before: now, error: None }
+    }
 }
 
 #[derive(Debug)]
@@ -44,12 +52,23 @@ struct UnderWay {
 }
 
 /// What follows from the end of an invocation.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Settled {
     /// Records that are done.
     pub(super) done: Vec<Record>,
     /// Records that are given up.
     pub(super) given_up: Option<Batch>,
+    /// Records that are done without anybody having taken note of it, in order: they go back to those that wait.
+    pub(super) unnoted: Vec<Record>,
+}
+
+/// What goes to the function.
+#[derive(Debug)]
+pub(super) struct Started {
+    pub(super) records: Vec<Record>,
+    /// 1 for the first.
+    pub(super) attempt: u32,
+    pub(super) comes_again: bool,
 }
 
 impl Lane {
@@ -59,6 +78,11 @@ impl Lane {
 
     pub(super) fn push(&mut self, record: Record, bytes: usize, now: Timestamp) {
         self.waiting.push_back(Waiting { record, bytes, since: now });
+    }
+
+    /// Puts a record back before those that wait.
+    pub(super) fn push_back_in(&mut self, record: Record, bytes: usize, now: Timestamp) {
+        self.waiting.push_front(Waiting { record, bytes, since: now });
     }
 
     /// Takes out the records that are older than the limit, from the front: ages fall along a shard.
@@ -73,7 +97,8 @@ impl Lane {
             let count = batch.records.iter().take_while(|record| expired(record)).count();
             if count > 0 {
                 let records = batch.records.drain(..count).collect();
-                batches.push(Batch { records, failures: batch.failures, not_before: now, error: batch.error.clone() });
+                let (failures, error) = (batch.failures, batch.error.clone());
+                batches.push(Batch { failures, error, ..Batch::new(records, now) });
             }
             if !batch.records.is_empty() {
                 return batches;
@@ -85,12 +110,12 @@ impl Lane {
             records.push(waiting.record);
         }
         if !records.is_empty() {
-            batches.push(Batch { records, failures: 0, not_before: now, error: None });
+            batches.push(Batch::new(records, now));
         }
         batches
     }
 
-    /// The records that go next, under `id`, and the number of the attempt.
+    /// The records that go next, under `id`.
     pub(super) fn start(
         &mut self,
         id: u64,
@@ -98,16 +123,16 @@ impl Lane {
         bytes_max: usize,
         flush: bool,
         now: Timestamp,
-    ) -> Option<(Vec<Record>, u32)> {
+    ) -> Option<Started> {
         if self.under_way.is_some() {
             return None;
         }
-        let batch = match self.again.front() {
+        let (batch, comes_again) = match self.again.front() {
             Some(batch) if batch.not_before > now => return None,
-            Some(_) => self.again.pop_front()?,
-            None => self.cut(settings, bytes_max, flush, now)?,
+            Some(_) => (self.again.pop_front()?, true),
+            None => (self.cut(settings, bytes_max, flush, now)?, false),
         };
-        let started = (batch.records.clone(), batch.failures + 1);
+        let started = Started { records: batch.records.clone(), attempt: batch.failures + 1, comes_again };
         self.under_way = Some(UnderWay { id, batch });
         Some(started)
     }
@@ -128,7 +153,7 @@ impl Lane {
             return None;
         }
         let records = self.waiting.drain(..count).map(|waiting| waiting.record).collect();
-        Some(Batch { records, failures: 0, not_before: now, error: None })
+        Some(Batch::new(records, now))
     }
 
     /// Ends the invocation `id`; `None` when it is not the one under way.
@@ -141,10 +166,19 @@ impl Lane {
     ) -> Option<Settled> {
         let mut batch = self.under_way.take_if(|under_way| under_way.id == id)?.batch;
         let (error, done_before) = match outcome {
-            Outcome::Success => return Some(Settled { done: batch.records, given_up: None }),
+            Outcome::Success => return Some(Settled { done: batch.records, ..Settled::default() }),
             Outcome::NotInvoked => {
+                batch.not_invoked += 1;
                 self.retry(batch, settings, now);
-                return Some(Settled { done: Vec::new(), given_up: None });
+                return Some(Settled::default());
+            }
+            // The records before others that wait to come again must stay before them.
+            Outcome::Unnoted if self.again.is_empty() => {
+                return Some(Settled { unnoted: batch.records, ..Settled::default() });
+            }
+            Outcome::Unnoted => {
+                self.again.push_front(batch);
+                return Some(Settled::default());
             }
             Outcome::FailedFrom(first) => (
                 format!("the function reported {}", first.trimmed()),
@@ -158,12 +192,12 @@ impl Lane {
             // bad before, so its retries begin anew.
             let rest = batch.records.split_off(done_before);
             if !rest.is_empty() {
-                self.retry(Batch { records: rest, failures: 0, not_before: now, error: batch.error }, settings, now);
+                self.retry(Batch { error: batch.error, ..Batch::new(rest, now) }, settings, now);
             }
-            return Some(Settled { done: batch.records, given_up: None });
+            return Some(Settled { done: batch.records, ..Settled::default() });
         }
         let given_up = self.failed(batch, settings, now);
-        Some(Settled { done: Vec::new(), given_up })
+        Some(Settled { given_up, ..Settled::default() })
     }
 
     /// Halves a failed batch (which uses up no retry), sends it again, or gives it up.
@@ -171,11 +205,12 @@ impl Lane {
         if settings.bisect_on_error && batch.records.len() > 1 {
             let second = batch.records.split_off(batch.records.len().div_ceil(2));
             let (failures, error) = (batch.failures, batch.error.clone());
-            self.retry(Batch { records: second, failures, not_before: now, error }, settings, now);
+            self.retry(Batch { failures, error, ..Batch::new(second, now) }, settings, now);
             self.retry(batch, settings, now);
             return None;
         }
         batch.failures += 1;
+        batch.not_invoked = 0;
         if settings.retries_max.is_some_and(|retries| batch.failures > retries) {
             return Some(batch);
         }
@@ -184,7 +219,7 @@ impl Lane {
     }
 
     fn retry(&mut self, mut batch: Batch, settings: &MappingSettings, now: Timestamp) {
-        batch.not_before = plus(now, settings.pause_after(batch.failures));
+        batch.not_before = plus(now, settings.pause_after(batch.failures + batch.not_invoked));
         self.again.push_front(batch);
     }
 

@@ -12,17 +12,18 @@ use anomaly_core::Timestamp;
 use telemetry::kinesis::{RecordOut, Source, write_event};
 use telemetry::sequence::SequenceNumber;
 
-use super::lane::{Batch, Lane};
+use super::lane::{Batch, Lane, Started};
 use super::progress::Progress;
-use super::{DiscardReason, Discarded, MappingSettings, Outcome, REGION, Record, SettingsError, Stream, hash_key};
+use super::{
+    DiscardReason, Discarded, MappingSettings, Origin, Outcome, Record, SettingsError, StartingPosition, Stream,
+    hash_key,
+};
 
 /// Most bytes of an event (AWS Lambda Developer Guide, "Lambda quotas": synchronous invocation payload).
 pub const EVENT_BYTES_MAX: usize = 6 * 1024 * 1024;
 
 /// What an event has besides its records: `{"Records":[` and `]}`.
 const EVENT_FRAME_BYTES: usize = 14;
-
-const ACCOUNT: &str = "000000000000";
 
 /// One event for the function: records of one shard in order.
 #[derive(Debug, Clone)]
@@ -34,6 +35,8 @@ pub struct Invocation {
     pub records: Vec<Record>,
     /// 1 for the first.
     pub attempt: u32,
+    /// Whether it is made of records that went to the function before and did not get through.
+    pub comes_again: bool,
 }
 
 /// [`Mapping::complete`] was told twice of one invocation, or of one of another mapping.
@@ -41,14 +44,15 @@ pub struct Invocation {
 #[error("the invocation is not under way: it was completed before, or belongs to another mapping")]
 pub struct StaleInvocation;
 
-/// Decides whether a record goes to the function; those that do not count as done. This is the seam for filter criteria:
-/// Lambda's pattern language is not implemented.
+/// Decides whether a record goes to the function; those that do not count as done.
 type Filter = Box<dyn Fn(&Record) -> bool + Send>;
 
 /// A mapping of a stream to a function. Plain data: time is an argument.
 pub struct Mapping {
     settings: MappingSettings,
     filter: Option<Filter>,
+    position: StartingPosition,
+    has_begun: bool,
     start_after: BTreeMap<String, SequenceNumber>,
     readers: BTreeMap<Arc<str>, Reader>,
     discarded: Vec<Discarded>,
@@ -75,14 +79,25 @@ impl fmt::Debug for Mapping {
 }
 
 impl Invocation {
-    /// The event as Lambda would hand it over.
+    /// The event as Lambda would hand it over, for a stream of this process.
     #[must_use]
     pub fn event(&self, stream: &str) -> Vec<u8> {
-        let bytes: usize = self.records.iter().map(|record| record.data.len() * 4 / 3 + 700).sum();
-        let mut event = Vec::with_capacity(bytes);
-        write_event(self.records.iter().map(record_out), &source(stream, &self.shard), &mut event);
-        event
+        self.event_from(stream, &Origin::default())
     }
+
+    /// The event as Lambda would hand it over.
+    #[must_use]
+    pub fn event_from(&self, stream: &str, origin: &Origin) -> Vec<u8> {
+        event_of(&self.records, &origin.source(stream, &self.shard))
+    }
+}
+
+/// An event of these records of one shard.
+pub(super) fn event_of(records: &[Record], source: &Source<'_>) -> Vec<u8> {
+    let bytes: usize = records.iter().map(|record| record.data.len() * 4 / 3 + 700).sum();
+    let mut event = Vec::with_capacity(bytes);
+    write_event(records.iter().map(record_out), source, &mut event);
+    event
 }
 
 fn record_out(record: &Record) -> RecordOut<'_> {
@@ -92,10 +107,6 @@ fn record_out(record: &Record) -> RecordOut<'_> {
         data: &record.data,
         arrived: record.arrived,
     }
-}
-
-fn source<'a>(stream: &'a str, shard: &'a str) -> Source<'a> {
-    Source { partition: "aws", region: REGION, account: ACCOUNT, stream, shard }
 }
 
 impl Mapping {
@@ -108,12 +119,21 @@ impl Mapping {
         Ok(Self {
             settings,
             filter: None,
+            position: StartingPosition::TrimHorizon,
+            has_begun: false,
             start_after: BTreeMap::new(),
             readers: BTreeMap::new(),
             discarded: Vec::new(),
             invocations: 0,
             last: Arc::from(""),
         })
+    }
+
+    /// Starts elsewhere. To be said before the first poll.
+    #[must_use]
+    pub fn starting_at(mut self, position: StartingPosition) -> Self {
+        self.position = position;
+        self
     }
 
     /// Starts `shard` after `sequence` (`AFTER_SEQUENCE_NUMBER`). To be said before the first poll.
@@ -138,6 +158,9 @@ impl Mapping {
 
     /// The next event that is due, if there is one. Poll until there is none: shards and lanes go in parallel.
     pub fn poll(&mut self, stream: &Stream, now: Timestamp) -> Option<Invocation> {
+        if !self.has_begun {
+            self.begin(stream);
+        }
         self.open_readers(stream);
         let after = (Bound::Excluded(&*self.last), Bound::Unbounded);
         let up_to = (Bound::Unbounded, Bound::Included(&*self.last));
@@ -149,16 +172,30 @@ impl Mapping {
             .collect();
         for shard in turn {
             let Some(reader) = self.readers.get_mut(&shard) else { continue };
-            reader.fetch(stream, &shard, &self.settings, self.filter.as_ref(), now);
+            reader.fetch(stream, &shard, &self.settings, self.position, self.filter.as_ref(), now);
             self.discarded.extend(reader.expire(&shard, &self.settings, now));
             self.invocations += 1;
             let id = self.invocations;
-            if let Some((records, attempt)) = reader.start(id, &self.settings, stream.has_ended(), now) {
+            if let Some(Started { records, attempt, comes_again }) =
+                reader.start(id, &self.settings, stream.has_ended(), now)
+            {
                 self.last = Arc::clone(&shard);
-                return Some(Invocation { id, shard, records, attempt });
+                return Some(Invocation { id, shard, records, attempt, comes_again });
             }
         }
         None
+    }
+
+    fn begin(&mut self, stream: &Stream) {
+        self.has_begun = true;
+        if self.position != StartingPosition::Latest {
+            return;
+        }
+        for shard in &stream.shards {
+            if let Some(last) = shard.last {
+                self.start_after.entry(shard.id.to_string()).or_insert(last);
+            }
+        }
     }
 
     /// Reads those shards that are not read yet and whose parents are finished. Parents have lower numbers.
@@ -171,7 +208,7 @@ impl Mapping {
             if parents.into_iter().flatten().all(|parent| self.is_finished(stream, parent)) {
                 let start = self.start_after.get(&*shard.id).copied();
                 let lanes = (0..self.settings.parallelization_factor).map(|_| Lane::default()).collect();
-                let envelope_bytes = envelope_bytes(&stream.name, &shard.id);
+                let envelope_bytes = envelope_bytes(stream, &shard.id);
                 let reader = Reader { progress: Progress::starting_after(start), lanes, envelope_bytes };
                 self.readers.insert(Arc::clone(&shard.id), reader);
             }
@@ -214,6 +251,11 @@ impl Mapping {
         let settled = lane.settle(*id, outcome, &self.settings, now).ok_or(StaleInvocation)?;
         for record in &settled.done {
             reader.progress.mark_done(record.sequence);
+        }
+        // Not noted as done: they are read again, before those that wait.
+        for record in settled.unnoted.into_iter().rev() {
+            let bytes = reader.envelope_bytes + text_bytes(&record);
+            lane.push_back_in(record, bytes, now);
         }
         if let Some(batch) = settled.given_up {
             self.discarded.push(reader.discard(shard, DiscardReason::RetryAttemptsExhausted, batch));
@@ -262,9 +304,14 @@ impl Reader {
         stream: &Stream,
         shard: &str,
         settings: &MappingSettings,
+        position: StartingPosition,
         filter: Option<&Filter>,
         now: Timestamp,
     ) {
+        let is_before = |record: &Record| match position {
+            StartingPosition::AtTimestamp(at) => record.arrived < at,
+            StartingPosition::TrimHorizon | StartingPosition::Latest => false,
+        };
         let lanes = self.lanes.len() as u128;
         for record in stream.records_after(shard, self.progress.read_up_to()) {
             let lane = if lanes == 1 { 0 } else { (hash_key(&record.partition_key) % lanes) as usize };
@@ -273,7 +320,7 @@ impl Reader {
                 return;
             }
             self.progress.push_read(record.sequence);
-            if filter.is_none_or(|filter| filter(record)) {
+            if !is_before(record) && filter.is_none_or(|filter| filter(record)) {
                 lane.push(record.clone(), self.envelope_bytes + text_bytes(record), now);
             } else {
                 self.progress.mark_done(record.sequence);
@@ -294,25 +341,19 @@ impl Reader {
         Discarded { shard: Arc::clone(shard), reason, attempts, error, records }
     }
 
-    fn start(
-        &mut self,
-        id: u64,
-        settings: &MappingSettings,
-        flush: bool,
-        now: Timestamp,
-    ) -> Option<(Vec<Record>, u32)> {
+    fn start(&mut self, id: u64, settings: &MappingSettings, flush: bool, now: Timestamp) -> Option<Started> {
         let bytes_max = EVENT_BYTES_MAX - EVENT_FRAME_BYTES;
         self.lanes.iter_mut().find_map(|lane| lane.start(id, settings, bytes_max, flush, now))
     }
 }
 
 /// Bytes of a record's envelope with an empty payload and key, the comma after it, and a time of any length.
-fn envelope_bytes(stream: &str, shard: &str) -> usize {
+fn envelope_bytes(stream: &Stream, shard: &str) -> usize {
     const COMMA_AND_LONGEST_TIME: usize = 1 + 8;
     let record =
         RecordOut { sequence: super::sequence_number(0, 0), partition_key: "", data: &[], arrived: Timestamp::MIN };
     let mut event = Vec::new();
-    write_event([record], &source(stream, shard), &mut event);
+    write_event([record], &stream.origin.source(&stream.name, shard), &mut event);
     event.len() - EVENT_FRAME_BYTES + COMMA_AND_LONGEST_TIME
 }
 

@@ -19,6 +19,9 @@ pub enum Outcome {
     FailedFrom(SequenceNumber),
     /// The function was not reached (throttled): the event comes again and no retry is used up.
     NotInvoked,
+    /// Every record is done, but the note of it was lost, as when a poller is replaced: the records come again, possibly
+    /// cut otherwise, and no retry is used up. This is what at-least-once means.
+    Unnoted,
 }
 
 impl Outcome {

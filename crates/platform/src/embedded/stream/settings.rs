@@ -22,7 +22,8 @@ pub struct MappingSettings {
     pub retries_max: Option<u32>,
     /// Records older than this are discarded: 60 s to 7 days; `None`, the default: none are.
     pub record_age_max: Option<Duration>,
-    /// How long a failed event waits before it comes again; doubles with each failure up to 64 times this. Default none.
+    /// How long an event that failed, or did not reach the function, waits before it comes again; doubles each time up to
+    /// 64 times this. Default none.
     /// Lambda's own pauses are not documented.
     pub retry_pause: Duration,
 }

@@ -3,6 +3,8 @@
 mod behaviour;
 mod driving;
 mod laws;
+mod mirror;
+mod position;
 mod shards;
 
 use super::*;

@@ -270,6 +270,40 @@ fn a_record_that_the_filter_refuses_counts_as_done() {
 }
 
 #[test]
+fn filter_criteria_decide_what_the_function_sees() {
+    let criteria = FilterCriteria::parse([r#"{"data":{"v":[{"numeric":[">",1]}]}}"#]).unwrap();
+    let mut bench = Bench::with_words(r#"{"v":1} {"v":2} plain {"v":3}"#, settings());
+    bench.mapping = Mapping::new(settings()).unwrap().with_filter(move |record| criteria.passes(record));
+    assert_eq!(bench.deliver_failing_on(""), [r#"{"v":2} {"v":3}"#]);
+    assert!(bench.mapping.is_drained(&bench.stream));
+}
+
+#[test]
+fn what_is_done_but_not_noted_comes_again_cut_anew_and_uses_up_no_retry() {
+    let mut bench = Bench::with_words("a b c", MappingSettings { retries_max: Some(0), ..settings() });
+    let (invocation, _) = bench.next().unwrap();
+    bench.put("d");
+    bench.complete(&invocation, Outcome::Unnoted);
+    assert_eq!(bench.mapping.checkpoint(&invocation.shard), None);
+    let (invocation, words) = bench.next().unwrap();
+    assert_eq!((words.as_str(), invocation.attempt), ("a b c d", 1));
+    bench.complete(&invocation, Outcome::Success);
+    assert!(bench.mapping.is_drained(&bench.stream));
+    assert_eq!(bench.discarded(), []);
+}
+
+#[test]
+fn what_is_not_noted_stays_before_what_waits_to_come_again() {
+    let mut bench = Bench::with_words("a b c d", MappingSettings { bisect_on_error: true, ..settings() });
+    let (invocation, _) = bench.next().unwrap();
+    bench.complete(&invocation, failure());
+    let (half, words) = bench.next().unwrap();
+    assert_eq!((words.as_str(), half.comes_again), ("a b", true));
+    bench.complete(&half, Outcome::Unnoted);
+    assert_eq!(bench.deliver_failing_on(""), ["a b", "c d"]);
+}
+
+#[test]
 fn an_invocation_ends_once() {
     let mut bench = Bench::with_words("a", settings());
     let (invocation, _) = bench.next().unwrap();

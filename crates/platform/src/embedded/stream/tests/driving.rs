@@ -109,3 +109,42 @@ async fn a_second_run_goes_on_after_what_was_done() {
     run(&filled(), &mut mapping, || at(0), handler, |_| {}).await;
     assert_eq!(function.sorted(), ["d"]);
 }
+
+/// A consumer that stops the run during its first event.
+struct Stopping {
+    stop: Arc<tokio::sync::Notify>,
+    settled: usize,
+}
+
+impl Consumer for Stopping {
+    type Answer = ();
+
+    fn invoke(&mut self, _: &Invocation) -> impl Future<Output = ()> + Send + 'static {
+        let stop = Arc::clone(&self.stop);
+        async move {
+            stop.notify_one();
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn settle(&mut self, _: &Invocation, _: Result<(), tokio::task::JoinError>) -> Outcome {
+        self.settled += 1;
+        Outcome::Success
+    }
+
+    fn discard(&mut self, _: Discarded) {}
+}
+
+#[tokio::test]
+async fn a_stopped_run_waits_for_the_event_that_is_under_way_and_begins_none() {
+    let stream = StreamHandle::new(Stream::new("plant", 1, 1000));
+    for word in ["a", "b", "c"] {
+        stream.put(word, word.as_bytes(), at(0)).await.unwrap();
+    }
+    let stop = Arc::new(tokio::sync::Notify::new());
+    let mut consumer = Stopping { stop: Arc::clone(&stop), settled: 0 };
+    let mut mapping = Mapping::new(MappingSettings { batch_size: 1, ..settings() }).unwrap();
+    drive(&stream, &mut mapping, || at(0), stop.notified(), &mut consumer).await;
+    assert!((1..3).contains(&consumer.settled), "{}", consumer.settled);
+    assert_eq!(stream.look(|stream| stream.records_after("shardId-000000000000", None).count()), 3 - consumer.settled);
+}

@@ -12,6 +12,7 @@ enum Answer {
     Fails,
     FailsFrom(usize),
     NotReached,
+    Unnoted,
 }
 
 fn answer() -> impl Strategy<Value = Answer> {
@@ -20,6 +21,7 @@ fn answer() -> impl Strategy<Value = Answer> {
         2 => Just(Answer::Fails),
         3 => (0_usize..10).prop_map(Answer::FailsFrom),
         1 => Just(Answer::NotReached),
+        1 => Just(Answer::Unnoted),
     ]
 }
 
@@ -59,6 +61,7 @@ fn drive(bench: &mut Bench, answers: &[Answer], reshard_at: usize) -> Seen {
             Answer::Works => (Outcome::Success, count),
             Answer::Fails => (failure(), 0),
             Answer::NotReached => (Outcome::NotInvoked, 0),
+            Answer::Unnoted => (Outcome::Unnoted, 0),
             Answer::FailsFrom(index) => {
                 let index = index % count;
                 (Outcome::FailedFrom(invocation.records[index].sequence), index)
