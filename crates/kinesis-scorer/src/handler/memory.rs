@@ -29,7 +29,8 @@ impl<W: ScorerWorld, M: Sync> Scorer<W, M> {
     }
 
     async fn put_snapshot(&self, shard: &ShardId, warm: &Warm) -> Result<(), StoreError> {
-        let replays = |checkpoint: &&Checkpoint| warm.adopted || !checkpoint.segments.is_empty();
+        // What was adopted is committed with the first records or not at all: a shard that has none left stays as it was.
+        let replays = |checkpoint: &&Checkpoint| !warm.adopted && !checkpoint.segments.is_empty();
         let Some(before) = warm.checkpoint.as_ref().filter(replays) else { return Ok(()) };
         let profiles = warm.profiles.as_deref().unwrap_or_default();
         let bytes = warm.state.to_snapshot(before.last_seq, before.stream_time, profiles).map_err(unencodable)?;
@@ -37,8 +38,7 @@ impl<W: ScorerWorld, M: Sync> Scorer<W, M> {
         let name = |suffix: &str| layout::snapshot_key(shard, before.last_seq, version, suffix);
         let (object, _) = commit::put(&self.world, &bytes, ContentHash::of(&bytes), name).await?;
         let snapshot = Some(SnapshotRef { object, at: before.stream_time });
-        let (segments, epoch, hash_range) = (Vec::new(), warm.epoch, warm.hash_range);
-        let mut next = Checkpoint { version, snapshot, segments, epoch, hash_range, ..before.clone() };
+        let mut next = Checkpoint { version, snapshot, segments: Vec::new(), ..before.clone() };
         if tooth!("shutdown-forgets-batch") {
             next.batch.clear();
         }
