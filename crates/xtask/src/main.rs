@@ -6,10 +6,12 @@
 
 #![expect(clippy::print_stderr, reason = "progress and failures of a chore are for the person in front of it")]
 
+mod bench;
 mod cost;
 mod emulator;
 mod lambda_zip;
 mod lint;
+mod perf;
 mod process;
 mod quality;
 mod repository;
@@ -33,7 +35,7 @@ struct Arguments {
 enum Verb {
     /// Everything that must hold: unit, property and doc tests, template lint, and the pipeline on the emulator
     Test,
-    /// What continuous integration runs: formatting, lints, licences, then `test`
+    /// What continuous integration runs: formatting, lints, licences, then `test` and `bench`
     Ci,
     /// Build the deployable zip of each Lambda function with `cargo lambda`
     Package {
@@ -71,6 +73,14 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Instructions of each stage of the scorer's path, by valgrind, against the checked-in figures: ±2 %
+    Bench {
+        /// Write the figures instead of comparing with them
+        #[arg(long)]
+        save: bool,
+    },
+    /// Size of the zip, time of its start, and memory on a full event
+    Perf,
     /// Create or renew target/venv with the pinned tools
     Venv,
 }
@@ -104,7 +114,8 @@ fn perform(verb: &Verb, repository: &Repository) -> Result<()> {
             lint::formatting(repository)?;
             lint::clippy(repository)?;
             lint::dependencies(repository)?;
-            suite::everything(repository)
+            suite::everything(repository)?;
+            bench::instructions(repository, false)
         }
         Verb::Package { arch } => lambda_zip::all(repository, *arch).map(drop),
         Verb::E2e => suite::end_to_end(repository),
@@ -119,6 +130,8 @@ fn perform(verb: &Verb, repository: &Repository) -> Result<()> {
         Verb::Teeth { arguments } => sim::teeth(repository, arguments),
         Verb::Soak { arguments } => soak::embedded(repository, arguments),
         Verb::Cost { arguments } => cost::table(repository, arguments),
+        Verb::Bench { save } => bench::instructions(repository, *save),
+        Verb::Perf => perf::table(repository),
         Verb::Venv => venv::ready(repository).map(drop),
     }
 }

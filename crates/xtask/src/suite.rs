@@ -15,7 +15,8 @@ use crate::process::{run, step, succeeds};
 use crate::repository::Repository;
 use crate::{Architecture, lint, venv};
 
-const SCORER: &str = "kinesis-scorer";
+/// The package, and with it the function, of the scorer.
+pub(crate) const SCORER: &str = "kinesis-scorer";
 
 /// Template lint, unit and doc tests, then the packaged functions on the emulator.
 ///
@@ -53,11 +54,15 @@ fn packaged_flows(repository: &Repository, emulator: &Emulator, runner: Runner) 
 }
 
 /// The emulator runs a function as a process of this machine.
-fn host_architecture() -> Architecture {
+pub(crate) fn host_architecture() -> Architecture {
     if cfg!(target_arch = "aarch64") { Architecture::Arm64 } else { Architecture::X86_64 }
 }
 
-fn zip_of<'zips>(zips: &'zips [LambdaZip], function: &str) -> Result<&'zips LambdaZip> {
+/// The zip of a function.
+///
+/// # Errors
+/// There is none.
+pub(crate) fn zip_of<'zips>(zips: &'zips [LambdaZip], function: &str) -> Result<&'zips LambdaZip> {
     zips.iter()
         .find(|zip| zip.function == function)
         .with_context(|| format!("no zip of {function} was built: has it lost its [package.metadata.lambda]?"))

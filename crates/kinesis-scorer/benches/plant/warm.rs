@@ -8,9 +8,8 @@ use kinesis_scorer::state::ShardState;
 use crate::plant::{METRICS, Plant, TENANT};
 
 /// The metrics' names, checked.
-pub(crate) fn metrics() -> Result<[MetricName<'static>; METRICS.len()], NameError> {
-    let [a, b, c, d, e] = METRICS.map(|(name, _)| MetricName::new(name));
-    Ok([a?, b?, c?, d?, e?])
+pub(crate) fn metrics() -> Result<Vec<MetricName<'static>>, NameError> {
+    METRICS.iter().map(|(name, _)| MetricName::new(name)).collect()
 }
 
 /// The readings of message `count`, as its text would give them.
