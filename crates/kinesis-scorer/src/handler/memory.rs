@@ -9,7 +9,7 @@ use platform::ports::{ScorerWorld, StoreError};
 
 use super::{Progress, Scorer, unencodable};
 use crate::adopt::{self, Pair};
-use crate::epoch::{self, Standing};
+use crate::epoch::Standing;
 use crate::restore::{Warm, restore};
 use crate::{commit, layout};
 
@@ -19,8 +19,14 @@ const WARM_SHARDS_MAX: usize = 16;
 impl<W: ScorerWorld, M: Sync> Scorer<W, M> {
     /// Writes a snapshot of every warm shard that has segments to replay, so that the next process starts quickly. Called
     /// when the process is told to end; what does not get done costs a replay and nothing else.
+    ///
+    /// Where another region may take over, none is written: processes end when a stream is moved away, and a checkpoint that
+    /// then names a snapshot of this very moment makes the other region wait for it, or begin without it.
     pub async fn shut_down(&self) {
         let warm = std::mem::take(&mut *self.memory.lock().unwrap_or_else(PoisonError::into_inner));
+        if self.config.peer_region.is_some() {
+            return;
+        }
         for (shard, warm) in warm {
             if let Err(error) = self.put_snapshot(&shard, &warm).await {
                 tracing::warn!(%shard, error = &error as &dyn Error, "no snapshot at shutdown, the next start replays");
@@ -29,8 +35,7 @@ impl<W: ScorerWorld, M: Sync> Scorer<W, M> {
     }
 
     async fn put_snapshot(&self, shard: &ShardId, warm: &Warm) -> Result<(), StoreError> {
-        // What was adopted is committed with the first records or not at all: a shard that has none left stays as it was.
-        let replays = |checkpoint: &&Checkpoint| !warm.adopted && !checkpoint.segments.is_empty();
+        let replays = |checkpoint: &&Checkpoint| !checkpoint.segments.is_empty();
         let Some(before) = warm.checkpoint.as_ref().filter(replays) else { return Ok(()) };
         let profiles = warm.profiles.as_deref().unwrap_or_default();
         let bytes = warm.state.to_snapshot(before.last_seq, before.stream_time, profiles).map_err(unencodable)?;
@@ -43,8 +48,7 @@ impl<W: ScorerWorld, M: Sync> Scorer<W, M> {
             next.batch.clear();
         }
         let change = CheckpointChange { shard, next: &next, expected: Some(before.version) };
-        let guard = epoch::guard(shard, warm, self.config.peer_region.as_deref());
-        commit::commit(&self.world, change, guard, &[], &[]).await.map(|_| ())
+        commit::commit(&self.world, change, None, &[], &[]).await.map(|_| ())
     }
 
     /// The shard's state: what this process remembers, or what was committed, or what another region knew.

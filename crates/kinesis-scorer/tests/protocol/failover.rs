@@ -288,6 +288,22 @@ fn what_was_adopted_and_never_committed_is_left_to_the_next_process() {
 }
 
 #[test]
+fn a_process_that_ends_leaves_the_checkpoint_to_the_region_that_may_be_adopting_it() {
+    let records = mixed(40, 61);
+    let world = world();
+    block_on(async {
+        begin(&world, 1, HERE, &records[0]);
+        let here = process(&world, HERE);
+        deliver(&here, HERE, SHARD, &records[..20]).await;
+        deliver(&here, HERE, SHARD, &records[20..]).await;
+        let before = checkpoint(&world, HERE);
+        assert!(!before.segments.is_empty(), "one region alone would write a snapshot");
+        here.shut_down().await;
+        assert_eq!(checkpoint(&world, HERE), before);
+    });
+}
+
+#[test]
 fn an_anomaly_that_both_regions_find_is_one() {
     let records = mixed(160, 49);
     let world = world();
