@@ -1,6 +1,6 @@
 //! Why: for an abnormal row what was expected and how far off it was, for a normal one how far it is from the line.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use serde::{Deserialize, Serialize};
 
@@ -83,27 +83,33 @@ impl Contribution {
         }
     }
 
-    fn with_unit(&self, value: f64) -> String {
-        let text = readable(value);
-        self.unit.as_ref().map_or_else(|| text.clone(), |unit| format!("{text} {unit}"))
+    fn with_unit(&self, value: f64) -> WithUnit<'_> {
+        WithUnit { value, unit: self.unit.as_deref() }
     }
 
     fn describe(&self, limits_stood_down: bool) -> String {
         let (name, seen) = (&self.metric, self.with_unit(self.observed));
         let mut text = match self.outcome {
-            Outcome::Late => format!("{name} {seen} came after a newer reading and was not scored"),
-            Outcome::Repeated => format!("{name} {seen} repeats an instant that was scored already"),
-            Outcome::Future => format!("{name} {seen} is more than an hour ahead of its arrival and was not scored"),
-            Outcome::BadQuality => format!("{name} {seen} is marked bad by its source and was not scored"),
+            Outcome::Late => sentence(format_args!("{name} {seen} came after a newer reading and was not scored")),
+            Outcome::Repeated => sentence(format_args!("{name} {seen} repeats an instant that was scored already")),
+            Outcome::Future => {
+                sentence(format_args!("{name} {seen} is more than an hour ahead of its arrival and was not scored"))
+            }
+            Outcome::BadQuality => {
+                sentence(format_args!("{name} {seen} is marked bad by its source and was not scored"))
+            }
             Outcome::Scored | Outcome::Warming if self.detector == DetectorId::Limit && self.strength >= 1.0 => {
                 let (side, word) = if self.observed > self.expected { ("above", "upper") } else { ("below", "lower") };
-                format!("{name} {seen} is {side} its {word} limit of {}", self.with_unit(self.expected))
+                let limit = self.with_unit(self.expected);
+                sentence(format_args!("{name} {seen} is {side} its {word} limit of {limit}"))
             }
             Outcome::Scored | Outcome::Warming if self.detector == DetectorId::Stuck && self.strength >= 1.0 => {
-                format!("{name} repeats {seen} again and again, more often than it ever did")
+                sentence(format_args!("{name} repeats {seen} again and again, more often than it ever did"))
             }
-            Outcome::Warming => format!("{name} {seen} is within its limits; its usual range is still being learned"),
-            Outcome::Scored => self.describe_departure(&seen),
+            Outcome::Warming => {
+                sentence(format_args!("{name} {seen} is within its limits; its usual range is still being learned"))
+            }
+            Outcome::Scored => self.describe_departure(seen),
         };
         if limits_stood_down {
             text.push_str("; the built-in limits do not fit this metric, set limits in the profile");
@@ -114,37 +120,49 @@ impl Contribution {
 
 impl Contribution {
     /// Departures from the usual, and how far a normal reading is from the line.
-    fn describe_departure(&self, seen: &str) -> String {
+    fn describe_departure(&self, seen: WithUnit<'_>) -> String {
         let (name, expected) = (&self.metric, self.with_unit(self.expected));
         let off = (self.observed - self.expected).abs();
         let deviations = if self.spread > 0.0 { off / self.spread } else { 0.0 };
         let side = if self.observed > self.expected { "above" } else { "below" };
+        let many = Readable(deviations);
         match self.detector {
             _ if self.strength < 1.0 => {
                 let percent = (self.strength * 100.0).round();
-                format!("{name} {seen} is as expected (about {expected}), {percent} % of the way to the alarm line")
+                sentence(format_args!(
+                    "{name} {seen} is as expected (about {expected}), {percent} % of the way to the alarm line"
+                ))
             }
-            DetectorId::Relation => {
-                format!("{name} {seen} does not fit the device's other metrics, which make one expect about {expected}")
-            }
+            DetectorId::Relation => sentence(format_args!(
+                "{name} {seen} does not fit the device's other metrics, which make one expect about {expected}"
+            )),
             DetectorId::Roughness => {
-                format!("{name} (now {seen}) varies from reading to reading as it usually does not")
+                sentence(format_args!("{name} (now {seen}) varies from reading to reading as it usually does not"))
             }
-            DetectorId::Novelty => {
-                format!("{name} {seen} is rare in all of its history so far; about {expected} was expected")
-            }
-            DetectorId::Spike => {
-                format!(
-                    "{name} {seen} is {} standard deviations {side} the {expected} that was expected",
-                    readable(deviations)
-                )
-            }
+            DetectorId::Novelty => sentence(format_args!(
+                "{name} {seen} is rare in all of its history so far; about {expected} was expected"
+            )),
+            DetectorId::Spike => sentence(format_args!(
+                "{name} {seen} is {many} standard deviations {side} the {expected} that was expected"
+            )),
             _ if deviations >= 2.0 => {
-                format!("{name} {seen} is {} standard deviations {side} its usual {expected}", readable(deviations))
+                sentence(format_args!("{name} {seen} is {many} standard deviations {side} its usual {expected}"))
             }
-            _ => format!("the average of recent {name} readings has left its usual {expected} (now {seen})"),
+            _ => sentence(format_args!(
+                "the average of recent {name} readings has left its usual {expected} (now {seen})"
+            )),
         }
     }
+}
+
+/// Room for a usual sentence, so that it is made in one go.
+const SENTENCE_BYTES: usize = 128;
+
+fn sentence(words: fmt::Arguments<'_>) -> String {
+    let mut text = String::with_capacity(SENTENCE_BYTES);
+    // Writing to a String cannot fail.
+    let _ = text.write_fmt(words);
+    text
 }
 
 impl Explanation {
@@ -173,36 +191,80 @@ impl Explanation {
 fn duration(millis: f64) -> String {
     let seconds = millis / 1_000.0;
     if seconds < 120.0 {
-        format!("{} s", readable(seconds))
+        format!("{} s", Readable(seconds))
     } else if seconds < 7_200.0 {
-        format!("{} min", readable((seconds / 6.0).round() / 10.0))
+        format!("{} min", Readable((seconds / 6.0).round() / 10.0))
     } else {
-        format!("{} h", readable((seconds / 360.0).round() / 10.0))
+        format!("{} h", Readable((seconds / 360.0).round() / 10.0))
+    }
+}
+
+/// A value, with its unit where there is one.
+#[derive(Clone, Copy)]
+struct WithUnit<'a> {
+    value: f64,
+    unit: Option<&'a str>,
+}
+
+impl fmt::Display for WithUnit<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Readable(self.value).fmt(f)?;
+        self.unit.map_or(Ok(()), |unit| write!(f, " {unit}"))
     }
 }
 
 /// A number with about four significant digits, as people write it.
-fn readable(value: f64) -> String {
-    let size = value.abs();
-    if size != 0.0 && !(1e-3..1e7).contains(&size) {
-        return format!("{value:.3e}");
+#[derive(Clone, Copy)]
+struct Readable(f64);
+
+impl fmt::Display for Readable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (value, size) = (self.0, self.0.abs());
+        if size != 0.0 && !(1e-3..1e7).contains(&size) {
+            return write!(f, "{value:.3e}");
+        }
+        let decimals = if size >= 1_000.0 {
+            0
+        } else if size >= 100.0 {
+            1
+        } else if size >= 1.0 {
+            2
+        } else {
+            4
+        };
+        let mut digits = Digits::default();
+        write!(digits, "{value:.decimals$}")?;
+        f.write_str(digits.without_trailing_zeros())
     }
-    let decimals = if size >= 1_000.0 {
-        0
-    } else if size >= 100.0 {
-        1
-    } else if size >= 1.0 {
-        2
-    } else {
-        4
-    };
-    let text = format!("{value:.decimals$}");
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+/// The few digits of a number, on the stack.
+#[derive(Default)]
+struct Digits {
+    bytes: [u8; 16],
+    len: usize,
+}
+
+impl Digits {
+    fn without_trailing_zeros(&self) -> &str {
+        let text = std::str::from_utf8(&self.bytes[..self.len]).unwrap_or_default();
+        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text }
+    }
+}
+
+impl fmt::Write for Digits {
+    /// Below ten million and with up to four decimals, a number has at most 12 characters.
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = self.bytes.get_mut(self.len..self.len + text.len()).ok_or(fmt::Error)?;
+        room.copy_from_slice(text.as_bytes());
+        self.len += text.len();
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::readable;
+    use super::Readable;
 
     #[test]
     fn numbers_read_as_people_write_them() {
@@ -214,8 +276,11 @@ mod tests {
             (-0.0042, "-0.0042"),
             (1.5e-9, "1.500e-9"),
             (0.0, "0"),
+            (-9_999_999.0, "-9999999"),
+            (f64::NAN, "NaN"),
+            (f64::INFINITY, "inf"),
         ] {
-            assert_eq!(readable(value), text);
+            assert_eq!(Readable(value).to_string(), text);
         }
     }
 }

@@ -46,19 +46,22 @@ struct Kind {
     allowed: &'static str,
 }
 
-/// Checks a name by what its first, its other and its last characters may be. `plain` holds for bytes that may stand anywhere
-/// but in the first place.
+/// Checks a name by what its first, its other and its last characters may be. `plain` is the bit of [`PLAIN`] for the bytes
+/// that may stand anywhere, `start` for those that may stand first.
 fn check(
     text: &str,
     Kind { what, bytes_max, allowed }: Kind,
+    [start, plain]: [u8; 2],
     first: impl Fn(char) -> bool,
     rest: impl Fn(char) -> bool,
     last: impl Fn(char) -> bool,
-    plain: impl Fn(u8) -> bool,
 ) -> Result<(), NameError> {
-    // Nearly every name is of plain bytes; all are looked at, so that the compiler compares many at once.
-    let all_plain = text.bytes().fold(true, |all, byte| all & plain(byte));
-    if all_plain && text.len() <= bytes_max && text.chars().next().is_some_and(&first) {
+    // Nearly every name is of plain bytes.
+    let bytes = text.as_bytes();
+    if bytes.len() <= bytes_max
+        && bytes.first().is_some_and(|byte| PLAIN[usize::from(*byte)] & start != 0)
+        && bytes.iter().fold(plain, |left, byte| left & PLAIN[usize::from(*byte)]) != 0
+    {
         return Ok(());
     }
     let refuse = |problem| Err(NameError { what, shown: shown(text), problem });
@@ -80,7 +83,7 @@ fn check(
 }
 
 macro_rules! name {
-    ($(#[$doc:meta])* $name:ident, $what:literal, $max:literal, $allowed:literal, $first:expr, $rest:expr, $last:expr, $plain:expr) => {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $max:literal, $allowed:literal, $plain:expr, $first:expr, $rest:expr, $last:expr) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name<'a>(&'a str);
@@ -94,7 +97,7 @@ macro_rules! name {
             /// # Errors
             /// [`NameError`] says which rule is broken and shows the start of the text, escaped.
             pub fn new(text: &'a str) -> Result<Self, NameError> {
-                check(text, Kind { what: $what, bytes_max: $max, allowed: $allowed }, $first, $rest, $last, $plain)?;
+                check(text, Kind { what: $what, bytes_max: $max, allowed: $allowed }, $plain, $first, $rest, $last)?;
                 Ok(Self(text))
             }
 
@@ -116,33 +119,34 @@ macro_rules! name {
 name!(
     /// Whose data it is: 1 to 64 bytes of ASCII letters, digits, `_` and `-`, starting with a letter or digit.
     TenantName, "tenant", 64, "ASCII letters, digits, `_` and `-`, the first a letter or digit",
+    [PLAIN_START, PLAIN_TENANT],
     |c| c.is_ascii_alphanumeric(),
     |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'),
-    |_| true,
-    |byte| PLAIN[usize::from(byte)] & PLAIN_TENANT != 0
+    |_| true
 );
 name!(
     /// One device of a tenant: 1 to 128 bytes of ASCII letters, digits, `_`, `-`, `.`, `:` and `@`, starting with a letter or digit.
     DeviceName, "device", 128, "ASCII letters, digits, `_`, `-`, `.`, `:` and `@`, the first a letter or digit",
+    [PLAIN_START, PLAIN_DEVICE],
     |c| c.is_ascii_alphanumeric(),
     |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':' | '@'),
-    |_| true,
-    |byte| PLAIN[usize::from(byte)] & PLAIN_DEVICE != 0
+    |_| true
 );
 name!(
     /// One metric of a device: 1 to 128 bytes of UTF-8 without control characters and `#`, no white space at either end.
     MetricName, "metric", 128, "any but control characters and `#`, with no white space at either end",
+    [PLAIN_METRIC, PLAIN_METRIC],
     |c| metric_character(c) && !c.is_whitespace(),
     metric_character,
-    |c| !c.is_whitespace(),
-    |byte| PLAIN[usize::from(byte)] & PLAIN_METRIC != 0
+    |c| !c.is_whitespace()
 );
 
 const PLAIN_TENANT: u8 = 1;
 const PLAIN_DEVICE: u8 = 2;
 const PLAIN_METRIC: u8 = 4;
+const PLAIN_START: u8 = 8;
 
-/// In which names a byte may stand anywhere but in the first place: a table, because every reading's name is checked.
+/// In which names a byte may stand, and whether it may begin a tenant's or a device's: a table, because every reading's name is checked.
 static PLAIN: [u8; 256] = {
     let mut plain = [0; 256];
     let mut byte = 0_u8;
@@ -150,8 +154,10 @@ static PLAIN: [u8; 256] = {
         let tenant = byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
         let device = tenant || matches!(byte, b'.' | b':' | b'@');
         let metric = byte.is_ascii_graphic() && byte != b'#';
-        plain[byte as usize] =
-            (PLAIN_TENANT * tenant as u8) | (PLAIN_DEVICE * device as u8) | (PLAIN_METRIC * metric as u8);
+        plain[byte as usize] = (PLAIN_TENANT * tenant as u8)
+            | (PLAIN_DEVICE * device as u8)
+            | (PLAIN_METRIC * metric as u8)
+            | (PLAIN_START * byte.is_ascii_alphanumeric() as u8);
         byte += 1;
     }
     plain

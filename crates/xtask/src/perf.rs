@@ -30,6 +30,8 @@ const RECORDS: u64 = 3 * 7_700;
 const DEVICES: u64 = 500;
 const T0_MS: u64 = 1_790_000_000_000;
 const ANSWER_MAX: Duration = Duration::from_secs(10);
+/// One record, and what fills three events.
+const STREAMS: [&str; 2] = ["one", "full"];
 const BUCKET: &str = "perf-lake";
 const RESULTS: &str = "perf-results";
 const CHECKPOINTS: &str = "perf-checkpoints";
@@ -76,7 +78,7 @@ struct Host<'a> {
 impl Host<'_> {
     /// How long each start took until the function asked for an event, in milliseconds.
     fn starts(&self, endpoint: &str) -> Result<Vec<f64>> {
-        let record = self.records("one.ndjson", 1)?;
+        let record = self.records(STREAMS[0], 1)?;
         let mut taken = (0..STARTS)
             .map(|_| figure(&self.run(&record, endpoint, &["--retries", "0"])?, "init_ms_max"))
             .collect::<Result<Vec<_>>>()?;
@@ -86,7 +88,7 @@ impl Host<'_> {
 
     /// The most memory that the process has had, in MB.
     fn full_events(&self, endpoint: &str) -> Result<f64> {
-        let records = self.records("full.ndjson", RECORDS)?;
+        let records = self.records(STREAMS[1], RECORDS)?;
         let limits = ["--batch-size", "10000", "--report-batch-item-failures", "--retries", "2"];
         let report = self.run(&records, endpoint, &limits)?;
         if report["whole"] != "yes" {
@@ -138,7 +140,7 @@ impl Host<'_> {
                 7.0 + 0.1 * wander
             );
         }
-        let path = self.folder.join(name);
+        let path = self.folder.join(format!("{name}.ndjson"));
         fs::write(&path, lines).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(path)
     }
@@ -160,10 +162,15 @@ fn nobody() -> Result<String> {
     Ok(listener.local_addr()?.to_string())
 }
 
-/// The bucket and the tables that the function is told of. The emulator asks for no signature.
+/// The bucket, the tables and the streams that the function is told of. The emulator asks for no signature.
 fn make_stores(endpoint: &str) -> Result<()> {
     let address = endpoint.trim_start_matches("http://");
     ask(address, &format!("PUT /{BUCKET}"), "", "")?;
+    // A function that meets a new shard looks for its parents; `millrace esm` calls a stream as its file is called.
+    for stream in STREAMS {
+        let request = json!({"StreamName": stream, "ShardCount": 1}).to_string();
+        ask(address, "POST /", &headers("Kinesis_20131202.CreateStream", "1.1"), &request)?;
+    }
     for (table, keys) in [(RESULTS, &["pk", "sk"][..]), (CHECKPOINTS, &["pk"][..])] {
         let attribute = |name: &&str| json!({"AttributeName": name, "AttributeType": "S"});
         let key = |(name, kind): (&&str, &str)| json!({"AttributeName": name, "KeyType": kind});
@@ -173,10 +180,14 @@ fn make_stores(endpoint: &str) -> Result<()> {
             "AttributeDefinitions": keys.iter().map(attribute).collect::<Vec<_>>(),
             "KeySchema": keys.iter().zip(["HASH", "RANGE"]).map(key).collect::<Vec<_>>(),
         });
-        let headers = "X-Amz-Target: DynamoDB_20120810.CreateTable\r\nContent-Type: application/x-amz-json-1.0\r\n";
-        ask(address, "POST /", headers, &request.to_string())?;
+        ask(address, "POST /", &headers("DynamoDB_20120810.CreateTable", "1.0"), &request.to_string())?;
     }
     Ok(())
+}
+
+/// Headers of a call to a service that speaks JSON (AWS JSON protocol, Smithy specification).
+fn headers(target: &str, version: &str) -> String {
+    format!("X-Amz-Target: {target}\r\nContent-Type: application/x-amz-json-{version}\r\n")
 }
 
 /// One request; anything but success is an error.

@@ -53,4 +53,9 @@ impl Whole {
     pub(crate) fn readings(&self) -> u64 {
         self.batch.readings
     }
+
+    /// What was found in it.
+    pub(crate) fn findings(&self) -> usize {
+        self.batch.found()
+    }
 }
