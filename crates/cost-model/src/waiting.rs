@@ -9,8 +9,8 @@ use std::time::Duration;
 use platform::cost::prices::{Amount, Assumed};
 use platform::model::{Checkpoint, Epoch, Key, ShardId, ShardInfo, Transaction};
 use platform::ports::{
-    CommitError, CommitTransaction, GetObject, ListCheckpoints, ListObjects, ListShards, Listed, LoadCheckpoint,
-    LoadEpoch, PutError, PutIfAbsent, StoreError, Stored,
+    CommitError, CommitTransaction, GetTagged, GetObject, ListCheckpoints, ListObjects, ListShards, Listed,
+    LoadCheckpoint, LoadEpoch, PutError, PutIfAbsent, StoreError, Stored, Tagged,
 };
 use platform::sim::SimWorld;
 
@@ -106,6 +106,15 @@ impl GetObject for Waiting {
     async fn get_object(&self, key: &Key, bytes_max: usize) -> Result<Option<Vec<u8>>, StoreError> {
         let found = self.store.get_object(key, bytes_max).await;
         let bytes = found.as_ref().ok().and_then(Option::as_ref).map_or(0, Vec::len);
+        self.wait(self.assumed.s3_wait_ms, bytes).await;
+        found
+    }
+}
+
+impl GetTagged for Waiting {
+    async fn get_tagged(&self, key: &Key, bytes_max: usize) -> Result<Option<Tagged>, StoreError> {
+        let found = self.store.get_tagged(key, bytes_max).await;
+        let bytes = found.as_ref().ok().and_then(Option::as_ref).map_or(0, |found| found.bytes.len());
         self.wait(self.assumed.s3_wait_ms, bytes).await;
         found
     }

@@ -60,16 +60,19 @@ pub fn rate(config: &Config) -> Result<Rate, PricesError> {
 /// Connects to AWS during init, where the processor runs at full speed whatever the memory setting is.
 ///
 /// # Errors
-/// When the configuration names no AWS stores.
+/// When the configuration names no AWS stores, or the environment says no region or has no credentials.
 #[cfg(feature = "aws")]
-pub async fn connect(config: &Config) -> Result<(platform::aws::Aws, aws_metrics::Metrics), Error> {
+pub async fn connect(
+    config: &Config,
+    lookup: impl Fn(&str) -> Option<String>,
+) -> Result<(platform::aws::Aws, aws_metrics::Metrics), Error> {
     use crate::config::Stores;
     use platform::aws::{Aws, AwsSettings, CloudWatchMetrics};
 
     let Stores::Aws { bucket, results_table, checkpoints_table, s3_path_style } = &config.stores else {
         return Err("the configuration names a folder, not AWS".into());
     };
-    let sdk = platform::aws::load_config().await;
+    let sdk = platform::aws::from_environment(lookup).inspect_err(log_fatal)?;
     let settings = AwsSettings {
         bucket: bucket.clone(),
         results_table: results_table.clone(),

@@ -7,7 +7,8 @@ use kinesis_scorer::{Scorer, lambda};
 async fn main() -> Result<(), lambda::Error> {
     lambda::init_logs();
     #[expect(clippy::disallowed_methods, reason = "configuration is read here, by lookup, and nowhere else")]
-    let config = Config::from_lookup(|name| std::env::var(name).ok()).inspect_err(lambda::log_fatal)?;
+    let lookup = |name: &str| std::env::var(name).ok();
+    let config = Config::from_lookup(lookup).inspect_err(lambda::log_fatal)?;
     match &config.stores {
         #[cfg(feature = "embedded")]
         Stores::Folder { dir } => {
@@ -17,7 +18,7 @@ async fn main() -> Result<(), lambda::Error> {
         }
         #[cfg(feature = "aws")]
         Stores::Aws { .. } => {
-            let (world, metrics) = lambda::connect(&config).await?;
+            let (world, metrics) = lambda::connect(&config, lookup).await?;
             let (world, metrics) = platform::cost::metered(world, metrics, lambda::rate(&config)?);
             Box::pin(lambda::serve(Scorer::new(world, metrics, config))).await
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anomaly_core::{ProfileSet, Timestamp};
 use platform::model::Key;
-use platform::ports::{GetObject, ListObjects, PutError, PutIfAbsent, StoreError};
+use platform::ports::{GetObject, GetTagged, ListObjects, PutError, PutIfAbsent, StoreError, Tagged};
 use telemetry::profile::ProfileBundle;
 
 use crate::layout;
@@ -134,7 +134,7 @@ impl Profiles {
     /// The store's. The profiles in force stay as they are then.
     pub async fn refresh<W>(&mut self, world: &W, now: Timestamp) -> Result<u64, StoreError>
     where
-        W: ListObjects + GetObject + PutIfAbsent + Sync,
+        W: ListObjects + GetTagged + PutIfAbsent + Sync,
     {
         let mut calls = 1;
         let listed = world.list_objects(layout::PROFILES, TENANTS_MAX).await?;
@@ -145,8 +145,8 @@ impl Profiles {
                 continue;
             }
             calls += 1;
-            let bytes = match world.get_object(&object.key, PROFILE_BYTES_MAX).await {
-                Ok(Some(bytes)) => bytes,
+            let Tagged { bytes, tag } = match world.get_tagged(&object.key, PROFILE_BYTES_MAX).await {
+                Ok(Some(found)) => found,
                 Ok(None) => continue,
                 Err(error) if error.is_transient() && !tooth!("profile-fault-is-bad-profile") => return Err(error),
                 // One tenant's object that cannot be read (too large, say) is that tenant's bad profile, nobody else's.
@@ -157,7 +157,8 @@ impl Profiles {
                     continue;
                 }
             };
-            next.tags.insert(object.key.clone(), object.tag.clone());
+            // Not that of the listing: somebody may have written in between, and put the old text back since.
+            next.tags.insert(object.key.clone(), tag);
             next.replace(tenant, &bytes, &object.key);
         }
         next.tags.retain(|key, _| listed.iter().any(|object| object.key == *key));

@@ -4,6 +4,7 @@
 //! error means in `failure`. The SDK repeats a call twice on its own; what is beyond that is for the handlers, which know
 //! how much time is left.
 
+mod environment;
 mod epochs;
 mod failure;
 pub(crate) mod items;
@@ -14,17 +15,18 @@ mod tables;
 
 use std::time::Duration;
 
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_types::SdkConfig;
 
 use crate::model::{AnomalyRecord, Checkpoint, Epoch, Key, ShardId, ShardInfo, StateRecord, Transaction};
 use crate::ports::{
-    AnomalyQuery, BeginEpoch, CommitError, CommitTransaction, FindAnomalies, GetDeviceState, GetObject,
+    AnomalyQuery, BeginEpoch, CommitError, CommitTransaction, FindAnomalies, GetDeviceState, GetObject, GetTagged,
     ListCheckpoints, ListObjects, ListShards, Listed, LoadCheckpoint, LoadEpoch, PutError, PutIfAbsent, StoreError,
-    Stored,
+    Stored, Tagged,
 };
 
+pub use environment::{EnvironmentError, from_environment};
 pub use metrics::CloudWatchMetrics;
 
 /// The SDK's tries, the first one included.
@@ -67,11 +69,6 @@ fn timeouts() -> TimeoutConfig {
         .operation_attempt_timeout(ATTEMPT_TIMEOUT)
         .operation_timeout(OPERATION_TIMEOUT)
         .build()
-}
-
-/// Credentials, region and endpoints as the environment says (AWS SDKs and Tools Reference Guide).
-pub async fn load_config() -> SdkConfig {
-    aws_config::defaults(BehaviorVersion::latest()).load().await
 }
 
 impl Aws {
@@ -150,6 +147,12 @@ impl PutIfAbsent for Aws {
 impl GetObject for Aws {
     async fn get_object(&self, key: &Key, bytes_max: usize) -> Result<Option<Vec<u8>>, StoreError> {
         self.read_object(key, bytes_max).await
+    }
+}
+
+impl GetTagged for Aws {
+    async fn get_tagged(&self, key: &Key, bytes_max: usize) -> Result<Option<Tagged>, StoreError> {
+        self.read_tagged(key, bytes_max).await
     }
 }
 

@@ -22,9 +22,9 @@ use std::sync::Arc;
 
 use crate::model::{AnomalyRecord, Checkpoint, Epoch, Key, ShardId, ShardInfo, StateRecord, Transaction};
 use crate::ports::{
-    AnomalyQuery, BeginEpoch, CommitError, CommitTransaction, FindAnomalies, GetDeviceState, GetObject,
+    AnomalyQuery, BeginEpoch, CommitError, CommitTransaction, FindAnomalies, GetDeviceState, GetObject, GetTagged,
     ListCheckpoints, ListObjects, ListShards, Listed, LoadCheckpoint, LoadEpoch, PutError, PutIfAbsent, StoreError,
-    Stored,
+    Stored, Tagged,
 };
 use lake::Lake;
 use tables::{Change, Tables};
@@ -179,6 +179,13 @@ impl GetObject for Local {
     async fn get_object(&self, key: &Key, bytes_max: usize) -> Result<Option<Vec<u8>>, StoreError> {
         let key = key.clone();
         self.blocking(move |stores| stores.lake.get(&key, bytes_max)).await
+    }
+}
+
+impl GetTagged for Local {
+    async fn get_tagged(&self, key: &Key, bytes_max: usize) -> Result<Option<Tagged>, StoreError> {
+        let key = key.clone();
+        self.blocking(move |stores| stores.lake.get_tagged(&key, bytes_max)).await
     }
 }
 

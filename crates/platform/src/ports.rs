@@ -171,6 +171,28 @@ pub trait ListObjects {
     ) -> impl Future<Output = Result<Vec<Listed>, StoreError>> + Send;
 }
 
+/// What was read, and the tag that a listing shows for exactly this content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tagged {
+    /// The object.
+    pub bytes: Vec<u8>,
+    /// As [`Listed::tag`].
+    pub tag: String,
+}
+
+/// Reads an object with its tag, at most `bytes_max`; a larger one is a permanent error.
+///
+/// For what people overwrite: between a listing and the reading the content may change, and change back later. Whoever
+/// remembers by the tag what he has read needs the tag of what he has read.
+pub trait GetTagged {
+    /// `None`: there is none of that name.
+    fn get_tagged(
+        &self,
+        key: &Key,
+        bytes_max: usize,
+    ) -> impl Future<Output = Result<Option<Tagged>, StoreError>> + Send;
+}
+
 /// Describes the shards of a stream, those that are closed but not yet expired included.
 pub trait ListShards {
     /// In no particular order.
@@ -224,6 +246,7 @@ pub trait ScorerWorld:
     + CommitTransaction
     + PutIfAbsent
     + GetObject
+    + GetTagged
     + ListObjects
     + ListShards
     + Send
@@ -238,6 +261,7 @@ impl<W> ScorerWorld for W where
         + CommitTransaction
         + PutIfAbsent
         + GetObject
+        + GetTagged
         + ListObjects
         + ListShards
         + Send

@@ -47,6 +47,7 @@ suite! {
             one_of_two_writers_at_a_time_stores_the_object,
             a_missing_object_is_none,
             an_object_is_read_up_to_the_bound_and_refused_above_it,
+            an_object_is_read_with_the_tag_that_it_is_listed_with,
             objects_below_a_prefix_are_listed_in_order_of_key,
             a_listing_has_a_bound,
             a_read_that_must_match_its_hash_finds_damage,

@@ -6,8 +6,8 @@ use anomaly_core::Timestamp;
 use platform::metrics::{BatchMetrics, EmitMetrics};
 use platform::model::{Checkpoint, Epoch, Key, ShardId, ShardInfo, Transaction};
 use platform::ports::{
-    CommitError, CommitTransaction, GetObject, ListCheckpoints, ListObjects, ListShards, Listed, LoadCheckpoint,
-    LoadEpoch, PutError, PutIfAbsent, StoreError, Stored,
+    CommitError, CommitTransaction, GetTagged, GetObject, ListCheckpoints, ListObjects, ListShards, Listed,
+    LoadCheckpoint, LoadEpoch, PutError, PutIfAbsent, StoreError, Stored, Tagged,
 };
 use platform::sim::{Fault, SimWorld, When};
 
@@ -109,6 +109,16 @@ impl GetObject for World {
         if matches!(answer, Ok(None)) {
             self.ledger.missed(self.process, key);
         }
+        ticket.hear().await;
+        answer
+    }
+}
+
+impl GetTagged for World {
+    async fn get_tagged(&self, key: &Key, bytes_max: usize) -> Result<Option<Tagged>, StoreError> {
+        let (fault, ticket) = self.gate.ask(self.process, "get object", key.as_str()).await;
+        self.arm(fault);
+        let answer = self.store.get_tagged(key, bytes_max).await;
         ticket.hear().await;
         answer
     }

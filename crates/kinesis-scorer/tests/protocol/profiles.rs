@@ -1,7 +1,7 @@
 //! Profiles change at a batch boundary, a bad one changes nothing, and a replay scores with what was in force.
 
 use platform::model::Key;
-use platform::sim::SimWorld;
+use platform::sim::{Fault, SimWorld, When};
 use std::sync::Arc;
 
 use super::outcome::Outcome;
@@ -81,6 +81,28 @@ fn a_replay_scores_with_the_profiles_that_were_in_force() {
         (Outcome::of(&world), world.anomalies())
     };
     assert_eq!(run(true), run(false));
+}
+
+#[test]
+fn a_profile_that_changes_while_it_is_read_and_changes_back_is_the_one_in_force() {
+    let world = SimWorld::new();
+    let (there, meanwhile) = ("[metrics.temperature]\nhigh = 65\n", "[metrics.temperature]\nhigh = 95\n");
+    world.place_object(profile(), there);
+    block_on(async {
+        let process = eager(&world);
+        world.on_call(When::verb("get object"), Fault::ParkBefore);
+        let (looking, first) = (Arc::clone(&process), warm(10, 0));
+        let stuck = tokio::spawn(async move { deliver_all(&looking, SHARD, &first, 10).await });
+        world.parked().await;
+        // It was listed with the tag of the one text, and would be read with the other.
+        world.place_object(profile(), meanwhile);
+        world.release();
+        stuck.await.expect("it goes on");
+        world.place_object(profile(), there);
+        deliver_all(&process, SHARD, &warm(10, 10), 10).await;
+    });
+    let found = world.anomalies();
+    assert_eq!(found.len(), 1, "70 is above 65 and below 95");
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! Metrics by a call to CloudWatch, where log lines in the embedded metric format are not wanted.
 
 use anomaly_core::Timestamp;
-use aws_config::SdkConfig;
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{Dimension, MetricDatum, StandardUnit};
+use aws_types::SdkConfig;
 
 use super::{retries, timeouts};
 use crate::metrics::{BatchMetrics, EmitMetrics, NAMESPACE};

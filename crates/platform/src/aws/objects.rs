@@ -7,7 +7,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use super::Aws;
 use super::failure::Call;
 use crate::model::{ContentHash, Key};
-use crate::ports::{Listed, PutError, StoreError, Stored};
+use crate::ports::{Listed, PutError, StoreError, Stored, Tagged};
 
 /// Most keys of one answer of `ListObjectsV2`.
 const PAGE_KEYS_MAX: usize = 1000;
@@ -57,15 +57,17 @@ impl Aws {
 
     pub(super) async fn read_object(&self, key: &Key, bytes_max: usize) -> Result<Option<Vec<u8>>, StoreError> {
         let call = self.lake("get object", "s3:GetObject", key.as_str());
-        let Some(output) = self.open_object(key, &call).await? else { return Ok(None) };
-        let told = length(&output);
-        if told.is_none_or(|told| told <= bytes_max)
-            && let Some(bytes) = read(output.body, bytes_max, &call).await?
-        {
-            return Ok(Some(bytes));
+        match self.open_object(key, &call).await? {
+            Some(output) => read_whole(output, bytes_max, &call).await.map(Some),
+            None => Ok(None),
         }
-        let bytes = told.unwrap_or(bytes_max + 1);
-        Err(call.permanent(format!("it has {bytes} bytes or more, the limit is {bytes_max}")))
+    }
+
+    pub(super) async fn read_tagged(&self, key: &Key, bytes_max: usize) -> Result<Option<Tagged>, StoreError> {
+        let call = self.lake("get object", "s3:GetObject", key.as_str());
+        let Some(output) = self.open_object(key, &call).await? else { return Ok(None) };
+        let tag = tag(output.e_tag()).to_owned();
+        Ok(Some(Tagged { bytes: read_whole(output, bytes_max, &call).await?, tag }))
     }
 
     async fn open_object(&self, key: &Key, call: &Call<'_>) -> Result<Option<GetObjectOutput>, StoreError> {
@@ -89,7 +91,7 @@ impl Aws {
             let page = base.clone().set_continuation_token(token.take()).send().await;
             let page = page.map_err(|error| call.failed(error))?;
             for object in page.contents.unwrap_or_default() {
-                let tag = object.e_tag.unwrap_or_default().trim_matches('"').to_owned();
+                let tag = tag(object.e_tag()).to_owned();
                 match Key::new(object.key.unwrap_or_default()) {
                     Ok(key) => listed.push(Listed { key, tag }),
                     // Consoles make `folder/` objects; nobody here reads or writes such a name.
@@ -125,6 +127,22 @@ fn is_missing(error: &SdkError<GetObjectError>) -> bool {
 
 fn length(output: &GetObjectOutput) -> Option<usize> {
     output.content_length().and_then(|bytes| usize::try_from(bytes).ok())
+}
+
+fn tag(e_tag: Option<&str>) -> &str {
+    e_tag.unwrap_or_default().trim_matches('"')
+}
+
+/// The bytes; more than `bytes_max` are a permanent error.
+async fn read_whole(output: GetObjectOutput, bytes_max: usize, call: &Call<'_>) -> Result<Vec<u8>, StoreError> {
+    let told = length(&output);
+    if told.is_none_or(|told| told <= bytes_max)
+        && let Some(bytes) = read(output.body, bytes_max, call).await?
+    {
+        return Ok(bytes);
+    }
+    let bytes = told.unwrap_or(bytes_max + 1);
+    Err(call.permanent(format!("it has {bytes} bytes or more, the limit is {bytes_max}")))
 }
 
 /// `None`: there are more than `bytes_max`.

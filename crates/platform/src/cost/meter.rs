@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::{Usage, item};
 use crate::model::{Checkpoint, Epoch, Key, ShardId, ShardInfo, Transaction};
 use crate::ports::{
-    CommitError, CommitTransaction, GetObject, ListCheckpoints, ListObjects, ListShards, Listed, LoadCheckpoint,
-    LoadEpoch, PutError, PutIfAbsent, StoreError, Stored,
+    CommitError, CommitTransaction, GetObject, GetTagged, ListCheckpoints, ListObjects, ListShards, Listed,
+    LoadCheckpoint, LoadEpoch, PutError, PutIfAbsent, StoreError, Stored, Tagged,
 };
 
 /// Keys of one page of a listing (Amazon S3 API Reference, `ListObjectsV2`).
@@ -172,6 +172,15 @@ impl<W: GetObject + Sync> GetObject for Metered<W> {
         self.meter.count(|used| used.s3_gets += 1);
         let found = self.inner.get_object(key, bytes_max).await?;
         self.meter.count(|used| used.s3_bytes_got += found.as_ref().map_or(0, Vec::len) as u64);
+        Ok(found)
+    }
+}
+
+impl<W: GetTagged + Sync> GetTagged for Metered<W> {
+    async fn get_tagged(&self, key: &Key, bytes_max: usize) -> Result<Option<Tagged>, StoreError> {
+        self.meter.count(|used| used.s3_gets += 1);
+        let found = self.inner.get_tagged(key, bytes_max).await?;
+        self.meter.count(|used| used.s3_bytes_got += found.as_ref().map_or(0, |found| found.bytes.len()) as u64);
         Ok(found)
     }
 }

@@ -11,7 +11,7 @@ use std::time::UNIX_EPOCH;
 
 use super::failure;
 use crate::model::Key;
-use crate::ports::{Listed, PutError, StoreError, Stored};
+use crate::ports::{Listed, PutError, StoreError, Stored, Tagged};
 
 const PUT: &str = "put object";
 const GET: &str = "get object";
@@ -92,6 +92,10 @@ impl Lake {
     }
 
     pub(super) fn get(&self, key: &Key, bytes_max: usize) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.get_tagged(key, bytes_max)?.map(|found| found.bytes))
+    }
+
+    pub(super) fn get_tagged(&self, key: &Key, bytes_max: usize) -> Result<Option<Tagged>, StoreError> {
         let failed = |error| failure::of_io(GET, key, error);
         let file = match File::open(self.path(GET, key)?) {
             Ok(file) => file,
@@ -113,7 +117,10 @@ impl Lake {
         }
         let mut bytes = Vec::with_capacity(metadata.len() as usize);
         let read = file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
-        if read > bytes_max { Err(too_large(read as u64)) } else { Ok(Some(bytes)) }
+        if read > bytes_max {
+            return Err(too_large(read as u64));
+        }
+        Ok(Some(Tagged { bytes, tag: tag(&metadata) }))
     }
 
     pub(super) fn list(&self, prefix: &str, count_max: usize) -> Result<Vec<Listed>, StoreError> {
@@ -156,14 +163,16 @@ impl Lake {
     }
 }
 
+/// Changes whenever somebody writes the file.
+fn tag(metadata: &fs::Metadata) -> String {
+    let modified = metadata.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+    format!("{}-{}", metadata.len(), modified.unwrap_or_default().as_nanos())
+}
+
 /// People put files into the folder too; one whose name is no key cannot be read as an object.
 fn push_object(listed: &mut Vec<Listed>, name: String, metadata: &fs::Metadata) {
     match Key::new(name) {
-        Ok(key) => {
-            let modified = metadata.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
-            let tag = format!("{}-{}", metadata.len(), modified.unwrap_or_default().as_nanos());
-            listed.push(Listed { key, tag });
-        }
+        Ok(key) => listed.push(Listed { key, tag: tag(metadata) }),
         Err(error) => tracing::warn!(error = &error as &dyn std::error::Error, "a file in the lake is passed over"),
     }
 }

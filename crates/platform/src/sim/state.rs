@@ -8,7 +8,7 @@ use crate::model::{
     AnomalyRecord, Checkpoint, ContentHash, Epoch, EpochGuard, Key, ShardId, ShardInfo, StateRecord,
     TRANSACTION_ITEMS_MAX, Transaction,
 };
-use crate::ports::{AnomalyQuery, CommitError, Listed, PutError, StoreError, StoreErrorKind, Stored};
+use crate::ports::{AnomalyQuery, CommitError, Listed, PutError, StoreError, StoreErrorKind, Stored, Tagged};
 
 /// A transaction, owned.
 #[derive(Debug, Clone, PartialEq)]
@@ -174,14 +174,17 @@ impl State {
         }
     }
 
+    pub(super) fn get_tagged(&self, key: &Key, bytes_max: usize) -> Result<Option<Tagged>, StoreError> {
+        let stored = self.get_object(key, bytes_max)?;
+        Ok(stored.map(|bytes| Tagged { tag: tag(&bytes), bytes }))
+    }
+
     pub(super) fn list_objects(&self, prefix: &str, count_max: usize) -> Result<Vec<Listed>, StoreError> {
         if !prefix.ends_with('/') {
             return Err(permanent("list objects", &prefix, "a prefix ends with `/`".to_owned()));
         }
         let below = self.objects.iter().filter(|(key, _)| key.as_str().starts_with(prefix));
-        let listed: Vec<Listed> = below
-            .map(|(key, body)| Listed { key: key.clone(), tag: ContentHash::of(body).as_str().to_owned() })
-            .collect();
+        let listed: Vec<Listed> = below.map(|(key, body)| Listed { key: key.clone(), tag: tag(body) }).collect();
         if listed.len() > count_max {
             let remedy = format!("there are more than {count_max} objects, the limit: remove some");
             return Err(permanent("list objects", &prefix, remedy));
@@ -203,4 +206,9 @@ impl State {
         found.sort_by_key(|anomaly| (anomaly.anomaly.onset, anomaly.partition_key(), anomaly.sort_key()));
         found.into_iter().rev().take(count_max).cloned().collect()
     }
+}
+
+/// As S3 has it: equal content, equal tag.
+fn tag(body: &[u8]) -> String {
+    ContentHash::of(body).as_str().to_owned()
 }

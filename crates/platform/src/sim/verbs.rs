@@ -9,9 +9,9 @@ use super::state::{Commit, Expected, State};
 use crate::metrics::{BatchMetrics, EmitMetrics};
 use crate::model::{AnomalyRecord, Checkpoint, Epoch, Key, ShardId, ShardInfo, StateRecord, Transaction};
 use crate::ports::{
-    AnomalyQuery, BeginEpoch, CommitError, CommitTransaction, FindAnomalies, GetDeviceState, GetObject,
+    AnomalyQuery, BeginEpoch, CommitError, CommitTransaction, FindAnomalies, GetDeviceState, GetObject, GetTagged,
     ListCheckpoints, ListObjects, ListShards, Listed, LoadCheckpoint, LoadEpoch, PutError, PutIfAbsent, StoreError,
-    Stored,
+    Stored, Tagged,
 };
 
 impl LoadCheckpoint for SimWorld {
@@ -66,6 +66,13 @@ impl GetObject for SimWorld {
     async fn get_object(&self, key: &Key, bytes_max: usize) -> Result<Option<Vec<u8>>, StoreError> {
         let owned = key.clone();
         self.call("get object", key.to_string(), move |state| state.get_object(&owned, bytes_max)).await
+    }
+}
+
+impl GetTagged for SimWorld {
+    async fn get_tagged(&self, key: &Key, bytes_max: usize) -> Result<Option<Tagged>, StoreError> {
+        let owned = key.clone();
+        self.call("get object", key.to_string(), move |state| state.get_tagged(&owned, bytes_max)).await
     }
 }
 

@@ -1,7 +1,9 @@
 //! Laws of `PutIfAbsent`, `GetObject` and `ListObjects`.
 
 use platform::model::ContentHash;
-use platform::ports::{GetObject as _, ListObjects as _, PutError, PutIfAbsent as _, Stored, get_verified};
+use platform::ports::{
+    GetObject as _, GetTagged as _, ListObjects as _, PutError, PutIfAbsent as _, Stored, get_verified,
+};
 
 use super::records::key;
 use super::worlds::Setup;
@@ -49,6 +51,18 @@ pub(crate) async fn an_object_is_read_up_to_the_bound_and_refused_above_it(setup
         assert!(!error.is_transient(), "{error}");
         assert!(error.to_string().contains("state/x") && error.to_string().contains("the limit is"), "{error}");
     }
+}
+
+pub(crate) async fn an_object_is_read_with_the_tag_that_it_is_listed_with(setup: &impl Setup) {
+    let world = setup.world();
+    let name = key("config/acme/profile.toml");
+    world.put_if_absent(&name, b"one").await.unwrap();
+    let listed = world.list_objects("config/", 10).await.unwrap().remove(0);
+    let found = world.get_tagged(&name, 10).await.unwrap().unwrap();
+    assert_eq!((found.bytes.as_slice(), found.tag), (&b"one"[..], listed.tag));
+    assert_eq!(world.get_tagged(&key("config/none/profile.toml"), 10).await.unwrap(), None);
+    let error = world.get_tagged(&name, 2).await.unwrap_err();
+    assert!(error.to_string().contains("the limit is 2"), "{error}");
 }
 
 pub(crate) async fn objects_below_a_prefix_are_listed_in_order_of_key(setup: &impl Setup) {

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_dynamodb::config::Credentials;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
     ScalarAttributeType,
 };
 use aws_sdk_kinesis::types::StreamStatus;
-use platform::aws::{Aws, AwsSettings};
+use aws_types::SdkConfig;
+use platform::aws::{Aws, AwsSettings, from_environment};
 
 use super::Setup;
 
@@ -25,12 +24,13 @@ pub(crate) struct OnEndpoint {
 /// `None` without an endpoint.
 pub(crate) async fn aws() -> Option<OnEndpoint> {
     let endpoint = endpoint()?;
-    let config = aws_config::defaults(BehaviorVersion::latest())
-        .endpoint_url(endpoint)
-        .region(Region::new("us-east-1"))
-        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-        .load()
-        .await;
+    let config = from_environment(|name| match name {
+        "AWS_ENDPOINT_URL" => Some(endpoint.clone()),
+        "AWS_REGION" => Some("us-east-1".to_owned()),
+        "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some("test".to_owned()),
+        _ => None,
+    })
+    .unwrap();
     // Unique: a process a test, or at least a time.
     let name = format!("conformance-{}-{}", std::process::id(), uniquely());
     let settings = AwsSettings {
