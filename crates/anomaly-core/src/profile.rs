@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DetectorId, DeviceName, MetricName, Severity, TenantName};
+use crate::{AlertSettings, DetectorId, DeviceName, MetricName, Severity, TenantName};
 
 /// Which way a departure has to go to matter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -76,7 +76,7 @@ impl AssetType {
 }
 
 /// `*` matches any run of characters, everything else itself. Linear in the text for each `*`.
-fn matches_pattern(pattern: &str, text: &str) -> bool {
+pub(crate) fn matches_pattern(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(first) = parts.next() else { return false };
     let Some(mut rest) = text.strip_prefix(first) else { return false };
@@ -106,6 +106,8 @@ pub struct Profile {
     pub assets: Vec<AssetType>,
     /// Expected false alerts a device and week where a metric does not say.
     pub sensitivity: Option<f64>,
+    /// When incidents open and close, and who is told.
+    pub alerts: AlertSettings,
 }
 
 impl Profile {

@@ -17,6 +17,29 @@
 //!
 //! [assets.pump.metrics.vibration]
 //! high = 4.5
+//!
+//! [alerts]
+//! close_after_minutes = 10
+//! escalate_after_minutes = [15]  # to the routes of level 1, when nobody has acknowledged
+//!
+//! [channels.hall]
+//! type = "slack"                 # sns, slack, pagerduty, webhook, smtp or console
+//! secret = "millrace/hall"       # the name under which the secret is kept, never the secret
+//!
+//! [[alerts.routes]]
+//! channels = ["hall"]
+//! severity_min = "warning"
+//!
+//! [[alerts.routes]]
+//! channels = ["hall"]
+//! level = 1
+//!
+//! [[alerts.maintenance]]
+//! name = "weekly service"
+//! days = ["sunday"]              # every day when left out
+//! from = "22:00"
+//! until = "06:00"                # on the next day
+//! zone = "Europe/Berlin"         # UTC when left out
 //! ```
 //!
 //! Everything may be left out; an empty file is complete. A file is taken as a whole or not at all: every mistake in it is
@@ -25,6 +48,7 @@
 //!
 //! What this does not do: read files, or say what the settings mean; [`anomaly_core::profile`] does.
 
+mod alerts;
 mod bundle;
 mod mistake;
 mod read;
@@ -34,6 +58,8 @@ use anomaly_core::Profile;
 use toml::Spanned;
 use toml::de::DeTable;
 
+#[cfg(feature = "zones")]
+pub use self::alerts::zone;
 pub use self::bundle::{BundleError, EMPTY_FINGERPRINT, ProfileBundle};
 use self::mistake::Mistakes;
 pub use self::mistake::{ProfileErrors, ProfileMistake};
@@ -49,7 +75,7 @@ pub const SENSITIVITY_MIN: f64 = 0.001;
 pub const SENSITIVITY_MAX: f64 = 100.0;
 /// Longest unit, in bytes.
 pub const UNIT_BYTES_MAX: usize = 32;
-/// Longest name of an asset type, in bytes.
+/// Longest name of an asset type, of a channel and of a maintenance window, in bytes.
 pub const ASSET_BYTES_MAX: usize = 64;
 /// Longest device pattern, in bytes.
 pub const PATTERN_BYTES_MAX: usize = 128;
@@ -57,6 +83,14 @@ pub const PATTERN_BYTES_MAX: usize = 128;
 pub const ASSETS_MAX: usize = 1024;
 /// Most device patterns of an asset type, and most metrics in one table.
 pub const ENTRIES_MAX: usize = 4096;
+/// Most routes, and most maintenance windows.
+pub const ROUTES_MAX: usize = 256;
+/// Most channels.
+pub const CHANNELS_MAX: usize = 64;
+/// Most receivers of a mail.
+pub const RECEIVERS_MAX: usize = 50;
+/// Longest address of a channel and longest name of a secret, in bytes.
+pub const ADDRESS_BYTES_MAX: usize = 512;
 /// Most aliases of a metric.
 pub const ALIASES_MAX: usize = 64;
 

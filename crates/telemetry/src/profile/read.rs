@@ -7,18 +7,19 @@ use anomaly_core::{DetectorId, Profile, Severity};
 use toml::Spanned;
 use toml::de::{DeString, DeTable};
 
+use super::alerts;
 use super::mistake::{Mistakes, instead, quoted};
 use super::value::{self, Placed, Value};
-use super::{ALIASES_MAX, ASSET_BYTES_MAX, ASSETS_MAX, ENTRIES_MAX};
+use super::{ALIASES_MAX, ASSETS_MAX, ENTRIES_MAX};
 
-const PROFILE_KEYS: [&str; 3] = ["sensitivity", "metrics", "assets"];
+const PROFILE_KEYS: [&str; 5] = ["sensitivity", "metrics", "assets", "alerts", "channels"];
 const ASSET_KEYS: [&str; 2] = ["devices", "metrics"];
 const METRIC_KEYS: [&str; 8] = ["unit", "low", "high", "direction", "sensitivity", "severity", "detectors", "aliases"];
 
 const DIRECTIONS: [(&str, Direction); 3] =
     [("both", Direction::Both), ("rise", Direction::Rise), ("drop", Direction::Drop)];
 
-const SEVERITIES: [(&str, Severity); 3] = [
+pub(super) const SEVERITIES: [(&str, Severity); 3] = [
     (Severity::Info.as_str(), Severity::Info),
     (Severity::Warning.as_str(), Severity::Warning),
     (Severity::Critical.as_str(), Severity::Critical),
@@ -26,23 +27,27 @@ const SEVERITIES: [(&str, Severity); 3] = [
 
 type Rules = BTreeMap<String, MetricRule>;
 
-fn unknown(mistakes: &mut Mistakes, key: &Spanned<DeString<'_>>, of: &str, known: &[&str]) {
+pub(super) fn unknown(mistakes: &mut Mistakes, key: &Spanned<DeString<'_>>, of: &str, known: &[&str]) {
     let found = key.get_ref();
     mistakes.at(&key.span(), format!("{} is not a setting of {of}; {}", quoted(found), instead(found, known)));
 }
 
-/// The whole profile. General rules are read before asset types, which are judged together with them.
+/// The whole profile. What is judged together with something else is read after it: asset types after the general rules,
+/// routes after the channels.
 pub(super) fn profile(table: &DeTable<'_>, mistakes: &mut Mistakes) -> Profile {
     let mut profile = Profile::default();
-    let mut asset_types = None;
+    let (mut asset_types, mut alerts, mut channels) = (None, None, None);
     for (key, entry) in table {
         match key.get_ref().as_ref() {
             "sensitivity" => profile.sensitivity = value::sensitivity(mistakes, entry),
             "metrics" => profile.metrics = metrics(mistakes, entry, &Rules::new()),
             "assets" => asset_types = Some(entry),
+            "alerts" => alerts = Some(entry),
+            "channels" => channels = Some(entry),
             _ => unknown(mistakes, key, "a profile", &PROFILE_KEYS),
         }
     }
+    profile.alerts = alerts::alerts(mistakes, alerts, channels);
     profile.assets = asset_types.map(|entry| assets(mistakes, entry, &profile.metrics)).unwrap_or_default();
     profile
 }
@@ -62,26 +67,19 @@ fn assets(mistakes: &mut Mistakes, entry: &Value<'_>, general: &Rules) -> Vec<As
 
 fn asset(mistakes: &mut Mistakes, key: &Spanned<DeString<'_>>, entry: &Value<'_>, general: &Rules) -> AssetType {
     let name = key.get_ref().as_ref();
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    if name.is_empty() || name.len() > ASSET_BYTES_MAX || !name.chars().all(fits) {
-        let message = format!(
-            "an asset type is named by 1 to {ASSET_BYTES_MAX} ASCII letters, digits, `_` and `-`, this is {}",
-            quoted(name)
-        );
-        mistakes.at(&key.span(), message);
-    }
+    value::plain_name(mistakes, key, "an asset type");
     let mut asset = AssetType { name: name.to_owned(), ..AssetType::default() };
     let Some(table) = value::table(mistakes, entry, "an asset type", "[assets.pump]") else { return asset };
     let mut covers = false;
     for (key, entry) in table {
         match key.get_ref().as_ref() {
             "devices" => {
-                let example = ("`devices`", r#"devices = ["pump-*"]"#);
-                let list = value::list(mistakes, entry, example, ENTRIES_MAX);
-                // A list of the wrong type has been reported already.
-                covers = list.is_none_or(|list| !list.is_empty());
-                let patterns = list.into_iter().flatten();
-                asset.devices = patterns.filter_map(|entry| value::pattern(mistakes, entry)).collect();
+                let patterns = value::patterns(mistakes, entry);
+                // A list of the wrong type, and a pattern that can match nothing, have been reported already.
+                covers = patterns.is_none_or(|patterns| {
+                    asset.devices = patterns;
+                    entry.get_ref().as_array().is_none_or(|list| !list.is_empty())
+                });
             }
             "metrics" => asset.metrics = metrics(mistakes, entry, general),
             _ => unknown(mistakes, key, "an asset type", &ASSET_KEYS),

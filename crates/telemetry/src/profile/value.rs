@@ -1,13 +1,13 @@
 //! One value of a profile: of the right type and within its bound, or a mistake at its place.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use anomaly_core::MetricName;
 use toml::Spanned;
-use toml::de::{DeArray, DeTable, DeValue};
+use toml::de::{DeArray, DeString, DeTable, DeValue};
 
 use super::mistake::{Mistakes, instead, quoted};
-use super::{PATTERN_BYTES_MAX, SENSITIVITY_MAX, SENSITIVITY_MIN, UNIT_BYTES_MAX};
+use super::{ASSET_BYTES_MAX, ENTRIES_MAX, PATTERN_BYTES_MAX, SENSITIVITY_MAX, SENSITIVITY_MIN, UNIT_BYTES_MAX};
 
 /// A value and where it stands.
 pub(super) type Value<'t> = Spanned<DeValue<'t>>;
@@ -15,7 +15,7 @@ pub(super) type Value<'t> = Spanned<DeValue<'t>>;
 /// A value and its place, once it has been checked.
 pub(super) type Placed<T> = (T, Range<usize>);
 
-fn wrong_type(mistakes: &mut Mistakes, value: &Value<'_>, what: &str, expected: &str) {
+pub(super) fn wrong_type(mistakes: &mut Mistakes, value: &Value<'_>, what: &str, expected: &str) {
     let found = match value.get_ref().type_str() {
         kind @ ("integer" | "array") => format!("an {kind}"),
         kind => format!("a {kind}"),
@@ -82,6 +82,35 @@ pub(super) fn number(mistakes: &mut Mistakes, value: &Value<'_>, what: &str) -> 
     number
 }
 
+/// A whole number within its bounds, `min` to `max` of a unit.
+pub(super) fn whole(
+    mistakes: &mut Mistakes,
+    value: &Value<'_>,
+    (what, unit): (&str, &str),
+    bounds: RangeInclusive<u32>,
+) -> Option<u32> {
+    let DeValue::Integer(digits) = value.get_ref() else {
+        wrong_type(mistakes, value, what, "a whole number without quotes and unit");
+        return None;
+    };
+    let whole = u32::from_str_radix(digits.as_str(), digits.radix()).ok().filter(|whole| bounds.contains(whole));
+    if whole.is_none() {
+        let (min, max) = bounds.into_inner();
+        let message = format!("{what} must be {min} to {max} {unit}, this is {}", quoted(digits.as_str()));
+        mistakes.at(&value.span(), message);
+    }
+    whole
+}
+
+/// `true` or `false`.
+pub(super) fn flag(mistakes: &mut Mistakes, value: &Value<'_>, what: &str) -> Option<bool> {
+    let DeValue::Boolean(flag) = value.get_ref() else {
+        wrong_type(mistakes, value, what, "`true` or `false` without quotes");
+        return None;
+    };
+    Some(*flag)
+}
+
 pub(super) fn sensitivity(mistakes: &mut Mistakes, value: &Value<'_>) -> Option<f64> {
     let number = number(mistakes, value, "`sensitivity`")?;
     if (SENSITIVITY_MIN..=SENSITIVITY_MAX).contains(&number) {
@@ -127,6 +156,25 @@ pub(super) fn metric_name(mistakes: &mut Mistakes, name: &str, place: &Range<usi
             None
         }
     }
+}
+
+/// A name that the profile itself gives, as the key of a table.
+pub(super) fn plain_name(mistakes: &mut Mistakes, key: &Spanned<DeString<'_>>, what: &str) {
+    let name = key.get_ref().as_ref();
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    if name.is_empty() || name.len() > ASSET_BYTES_MAX || !name.chars().all(fits) {
+        let message = format!(
+            "{what} is named by 1 to {ASSET_BYTES_MAX} ASCII letters, digits, `_` and `-`, this is {}",
+            quoted(name)
+        );
+        mistakes.at(&key.span(), message);
+    }
+}
+
+/// Patterns of device names. `None` if it is no list.
+pub(super) fn patterns(mistakes: &mut Mistakes, value: &Value<'_>) -> Option<Vec<String>> {
+    let list = list(mistakes, value, ("`devices`", r#"devices = ["pump-*"]"#), ENTRIES_MAX)?;
+    Some(list.iter().filter_map(|entry| pattern(mistakes, entry)).collect())
 }
 
 /// A pattern that can match a device name.
