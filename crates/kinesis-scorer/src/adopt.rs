@@ -212,7 +212,7 @@ async fn as_far_as_here<W: GetObject + Sync>(
     let mut calls = restored.calls;
     // What the next batch falls back on when a profile is bad now.
     if let (None, Some(fingerprint)) = (&restored.missing, &restored.profiles) {
-        calls += 1;
+        calls += profiles::bundle_calls(fingerprint);
         if profiles::find_bundle(world, fingerprint).await?.is_none() {
             restored.missing = Some(Missing::Profiles(profiles::bundle_key(fingerprint)?));
             restored.profiles = None;

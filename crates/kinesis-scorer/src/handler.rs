@@ -22,7 +22,7 @@ use crate::commit::{self, Committed};
 use crate::epoch::{self, Standings};
 use crate::fold::{Batch, Fold, Objects, RawRecord, Tenancy};
 use crate::layout::{self, BatchPlace, Layer};
-use crate::profiles::Profiles;
+use crate::profiles::{self, Profiles};
 use crate::restore::Warm;
 
 /// How often a batch starts over because somebody else had committed.
@@ -352,7 +352,10 @@ impl<W: ScorerWorld, M: EmitMetrics + Sync> Scorer<W, M> {
         let profiles = match &mut *slot {
             Some(profiles) => profiles,
             none => none.insert(match &warm.profiles {
-                Some(fingerprint) => Profiles::resume(&self.world, fingerprint).await?,
+                Some(fingerprint) => {
+                    progress.metrics.calls += profiles::bundle_calls(fingerprint);
+                    Profiles::resume(&self.world, fingerprint).await?
+                }
                 None => Profiles::default(),
             }),
         };

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anomaly_core::{ProfileSet, Timestamp};
 use platform::model::Key;
 use platform::ports::{GetObject, GetTagged, ListObjects, PutError, PutIfAbsent, StoreError, Tagged};
-use telemetry::profile::ProfileBundle;
+use telemetry::profile::{EMPTY_FINGERPRINT, ProfileBundle};
 
 use crate::layout;
 
@@ -67,6 +67,11 @@ pub async fn find_bundle<W: GetObject + Sync>(
     } else {
         Err(broken(&key, "its content has another fingerprint"))
     }
+}
+
+/// The calls that [`find_bundle`] makes: the empty bundle is nowhere.
+pub(crate) fn bundle_calls(fingerprint: &str) -> u64 {
+    u64::from(fingerprint != EMPTY_FINGERPRINT)
 }
 
 /// Where the profiles of a fingerprint lie.

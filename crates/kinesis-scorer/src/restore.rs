@@ -164,7 +164,7 @@ where
             return Ok(restored);
         };
         if !sets.contains_key(segment.profiles.as_str()) {
-            restored.calls += 1;
+            restored.calls += profiles::bundle_calls(&segment.profiles);
             let Some(bundle) = profiles::find_bundle(world, &segment.profiles).await? else {
                 restored.missing = Some(Missing::Profiles(profiles::bundle_key(&segment.profiles)?));
                 return Ok(restored);

@@ -22,7 +22,7 @@ use super::workload::{
 
 /// Keeps what batches report.
 #[derive(Debug, Clone, Default)]
-struct Kept(Arc<Mutex<Vec<BatchMetrics>>>);
+pub(crate) struct Kept(pub(crate) Arc<Mutex<Vec<BatchMetrics>>>);
 
 impl EmitMetrics for Kept {
     async fn emit(&self, metrics: &BatchMetrics, _: &str, _: Timestamp) {
@@ -38,8 +38,9 @@ fn hot(count: usize) -> Vec<Record> {
 fn a_batch_reports_its_readings_and_every_call_that_it_took() {
     let kept = Kept::default();
     let world = SimWorld::new();
-    let process = Scorer::new(world.clone(), kept.clone(), config());
-    // Cold, warm, with a snapshot, with more findings than one transaction holds, and with a commit that is asked twice.
+    let mut process = Scorer::new(world.clone(), kept.clone(), config());
+    // Cold, warm, with a snapshot, with more findings than one transaction holds, with a commit that is asked twice, and by a
+    // process that has to restore what the others left.
     let records: Vec<Record> = [hot(150), mixed(120, 1)].concat();
     let records: Vec<Record> =
         records.into_iter().enumerate().map(|(index, record)| Record { seq: sequence(index), ..record }).collect();
@@ -50,6 +51,9 @@ fn a_batch_reports_its_readings_and_every_call_that_it_took() {
         {
             if nth == 2 {
                 world.on_call(When::verb("commit"), Fault::Throttle);
+            }
+            if nth == 3 {
+                process = Scorer::new(world.clone(), kept.clone(), config());
             }
             let before = world.calls().len();
             let response = deliver(&process, SHARD, batch).await;

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use anomaly_core::Timestamp;
 use kinesis_scorer::state::hash_key;
 use kinesis_scorer::{Config, Invocation, Scorer};
-use platform::metrics::NoMetrics;
+use platform::metrics::{EmitMetrics, NoMetrics};
 use platform::model::{Checkpoint, Epoch, Key, ShardId, ShardInfo};
 use platform::sim::SimWorld;
 use telemetry::kinesis::{RecordOut, Source, write_event};
 
+use super::accounting::Kept;
 use super::outcome::{Outcome, bytes_of};
 use super::workload::{
     DEVICES, Record, SHARD, STREAM, SimScorer, at, block_on, config, deliver_all, message, mixed, resume, shard,
@@ -26,13 +28,21 @@ fn in_region(region: &str, shard: &str) -> ShardId {
 
 /// A process in a region that has the other one as its peer.
 fn process(world: &SimWorld, region: &str) -> Arc<SimScorer> {
+    Arc::new(Scorer::new(world.clone(), NoMetrics, in_pair(region)))
+}
+
+fn in_pair(region: &str) -> Config {
     let peer = if region == HERE { THERE } else { HERE };
-    let config = Config { peer_region: Some(peer.into()), snapshot_seconds: 86_400, ..config() };
-    Arc::new(Scorer::new(world.clone(), NoMetrics, config))
+    Config { peer_region: Some(peer.into()), snapshot_seconds: 86_400, ..config() }
 }
 
 /// Delivers records as one batch in a region, at the time of the last one; says how many were taken.
-async fn deliver(process: &SimScorer, region: &str, shard: &str, records: &[Record]) -> usize {
+async fn deliver<M: EmitMetrics + Sync>(
+    process: &Scorer<SimWorld, M>,
+    region: &str,
+    shard: &str,
+    records: &[Record],
+) -> usize {
     let source = Source { partition: "aws", region, account: "123456789012", stream: STREAM, shard };
     let mut event = Vec::new();
     let out = records.iter().map(|record| RecordOut {
@@ -218,7 +228,9 @@ fn what_was_not_replicated_is_waited_for_and_then_left_out() {
     });
     let segments = checkpoint(&world, HERE).segments;
     assert!(segments.len() >= 2, "{}", segments.len());
-    begin(&world, 1, THERE, &records[60]);
+    // Half of the patience is over when the first record comes.
+    let since = Timestamp::from_millis(records[60].arrived.millis() - 30_000).unwrap();
+    world.place_epoch(STREAM, &Epoch { epoch: 1, active: THERE.into(), since });
     let missing: &Key = &segments[1].object.key;
     let bytes = world.object(missing).unwrap();
     world.remove_object(missing);
@@ -241,6 +253,37 @@ fn what_was_not_replicated_is_waited_for_and_then_left_out() {
         deliver_all(&alone, SHARD, later, 60).await;
     });
     assert_eq!(state(&world, THERE, SHARD), state(&part, HERE, SHARD));
+}
+
+#[test]
+fn every_call_of_an_adoption_is_counted() {
+    let records = mixed(120, 67);
+    let world = world();
+    world.place_object(Key::new("config/default/profile.toml").unwrap(), "[metrics.temperature]\nhigh = 75\n");
+    // A first process of its region each time: one that has nothing of its own, one that goes back to what it had, one whose
+    // shard is new, one that finds its shard as it left it.
+    let (below, above) = ((0, middle() - 1), (middle(), u128::MAX));
+    let children = [info(SHARD, None, (0, u128::MAX)), info(LEFT, Some(SHARD), below), info(RIGHT, Some(SHARD), above)];
+    let left: Vec<Record> = records[80..].iter().filter(|record| hash_key(&record.key) < middle()).cloned().collect();
+    let steps = [
+        (1, HERE, SHARD, records[..30].to_vec()),
+        (2, THERE, SHARD, records[30..60].to_vec()),
+        (3, HERE, SHARD, records[60..80].to_vec()),
+        (3, HERE, LEFT, left[..left.len() / 2].to_vec()),
+        (4, THERE, LEFT, left[left.len() / 2..].to_vec()),
+        (5, THERE, SHARD, records[80..].to_vec()),
+    ];
+    for (epoch, region, shard, batch) in steps {
+        begin(&world, epoch, region, &batch[0]);
+        if shard != SHARD {
+            world.define_shards(STREAM, &children);
+        }
+        let (kept, before) = (Kept::default(), world.calls().len());
+        let process = Scorer::new(world.clone(), kept.clone(), in_pair(region));
+        assert_eq!(block_on(deliver(&process, region, shard, &batch)), batch.len(), "epoch {epoch}");
+        let made = (world.calls().len() - before) as u64;
+        assert_eq!(kept.0.lock().unwrap()[0].calls, made, "epoch {epoch}: {:?}", calls_of(&world, before));
+    }
 }
 
 #[test]
