@@ -4,30 +4,37 @@
 //! error means in `failure`. The SDK repeats a call twice on its own; what is beyond that is for the handlers, which know
 //! how much time is left.
 
+mod entries;
 mod environment;
 mod epochs;
 mod failure;
 pub(crate) mod items;
+pub(crate) mod json;
 mod metrics;
 mod objects;
 mod shards;
+mod stream;
 mod tables;
 
 use std::time::Duration;
 
+use anomaly_core::Timestamp;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 
-use crate::model::{AnomalyRecord, Checkpoint, Epoch, Key, ShardId, ShardInfo, StateRecord, Transaction};
+use crate::model::{
+    AnomalyRecord, Checkpoint, Entry, EntryChange, EntryKey, Epoch, Key, ShardId, ShardInfo, StateRecord, Transaction,
+};
 use crate::ports::{
-    AnomalyQuery, BeginEpoch, CommitError, CommitTransaction, FindAnomalies, GetDeviceState, GetObject, GetTagged,
-    ListCheckpoints, ListObjects, ListShards, Listed, LoadCheckpoint, LoadEpoch, PutError, PutIfAbsent, StoreError,
-    Stored, Tagged,
+    AnomalyQuery, BeginEpoch, ChangeEntries, ChangeError, CommitError, CommitTransaction, FindAnomalies, FindDue,
+    GetDeviceState, GetObject, GetTagged, ListCheckpoints, ListDay, ListEntries, ListObjects, ListShards, Listed,
+    LoadCheckpoint, LoadEntry, LoadEpoch, Order, PutError, PutIfAbsent, StoreError, Stored, Tagged,
 };
 
 pub use environment::{EnvironmentError, from_environment};
 pub use metrics::CloudWatchMetrics;
+pub use stream::{ChangeRecordError, RECORD_BYTES_MAX, parse_change, sequence_number};
 
 /// The SDK's tries, the first one included.
 const ATTEMPTS_MAX: u32 = 3;
@@ -40,7 +47,7 @@ const OPERATION_TIMEOUT: Duration = Duration::from_secs(15);
 pub struct AwsSettings {
     /// The lake (`MILLRACE_BUCKET`).
     pub bucket: String,
-    /// Anomalies and states (`MILLRACE_RESULTS_TABLE`).
+    /// Anomalies, states and entries (`MILLRACE_RESULTS_TABLE`).
     pub results_table: String,
     /// Checkpoints (`MILLRACE_CHECKPOINTS_TABLE`).
     pub checkpoints_table: String,
@@ -177,5 +184,41 @@ impl FindAnomalies for Aws {
 impl GetDeviceState for Aws {
     async fn device_state(&self, tenant: &str, device: &str) -> Result<Option<StateRecord>, StoreError> {
         self.get_state(&format!("{tenant}#{device}")).await
+    }
+}
+
+impl LoadEntry for Aws {
+    async fn load_entry(&self, key: &EntryKey) -> Result<Option<Entry>, StoreError> {
+        self.get_entry(key).await
+    }
+}
+
+impl ListEntries for Aws {
+    async fn list_entries(
+        &self,
+        pk: &str,
+        sk_prefix: &str,
+        order: Order,
+        count_max: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        self.query_entries(pk, sk_prefix, order, count_max).await
+    }
+}
+
+impl ChangeEntries for Aws {
+    async fn change_entries(&self, changes: &[EntryChange<'_>]) -> Result<(), ChangeError> {
+        self.write_entries(changes).await
+    }
+}
+
+impl FindDue for Aws {
+    async fn find_due(&self, queue: &str, until: Timestamp, count_max: usize) -> Result<Vec<Entry>, StoreError> {
+        self.query_due(queue, until, count_max).await
+    }
+}
+
+impl ListDay for Aws {
+    async fn list_day(&self, day: &str, sk_prefix: &str, count_max: usize) -> Result<Vec<Entry>, StoreError> {
+        self.query_day(day, sk_prefix, count_max).await
     }
 }

@@ -1,13 +1,15 @@
 //! One machine: SQLite for the tables, a folder for the lake, and an in-process stream.
 //!
-//! [`Local`] keeps all it has in one folder: `millrace.db` (checkpoints, anomalies, states, shards), `lake/` (an object is
-//! a file whose path is its key) and `millrace.lock`. One process writes to it; others may look. What was acknowledged
+//! [`Local`] keeps all it has in one folder: `millrace.db` (checkpoints, anomalies, states, entries, their changes, shards),
+//! `lake/` (an object is a file whose path is its key) and `millrace.lock`. One process writes to it; others may look. What was acknowledged
 //! survives the loss of the process and of power. It does not expire anything and does not replicate.
 //!
 //! Every call runs on tokio's pool of blocking threads: a durable write waits milliseconds for the disk, and the shards
 //! that share a worker thread must not wait with it. The price is a copy of what is written. A call whose future is
 //! dropped may still happen, as with any store.
 
+mod changes;
+mod entries;
 mod epochs;
 mod failure;
 mod lake;
@@ -20,15 +22,22 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::model::{AnomalyRecord, Checkpoint, Epoch, Key, ShardId, ShardInfo, StateRecord, Transaction};
+use anomaly_core::Timestamp;
+
+use crate::model::{
+    AnomalyRecord, Checkpoint, Entry, EntryChange, EntryKey, Epoch, Key, ShardId, ShardInfo, StateRecord, TableChange,
+    Transaction,
+};
 use crate::ports::{
-    AnomalyQuery, BeginEpoch, CommitError, CommitTransaction, FindAnomalies, GetDeviceState, GetObject, GetTagged,
-    ListCheckpoints, ListObjects, ListShards, Listed, LoadCheckpoint, LoadEpoch, PutError, PutIfAbsent, StoreError,
+    AnomalyQuery, BeginEpoch, ChangeEntries, ChangeError, CommitError, CommitTransaction, FindAnomalies, FindDue,
+    ForgetChanges, GetDeviceState, GetObject, GetTagged, ListCheckpoints, ListDay, ListEntries, ListObjects,
+    ListShards, Listed, LoadCheckpoint, LoadEntry, LoadEpoch, Order, PutError, PutIfAbsent, ReadChanges, StoreError,
     Stored, Tagged,
 };
 use lake::Lake;
 use tables::{Change, Tables};
 
+pub use changes::CHANGES_KEPT_MAX;
 pub use open::OpenError;
 
 /// All stores on one machine, in one folder. Clones share it.
@@ -214,6 +223,61 @@ impl GetDeviceState for Local {
     async fn device_state(&self, tenant: &str, device: &str) -> Result<Option<StateRecord>, StoreError> {
         let pk = format!("{tenant}#{device}");
         self.blocking(move |stores| stores.tables.device_state(&pk)).await
+    }
+}
+
+impl LoadEntry for Local {
+    async fn load_entry(&self, key: &EntryKey) -> Result<Option<Entry>, StoreError> {
+        let key = key.clone();
+        self.blocking(move |stores| stores.tables.load_entry(&key)).await
+    }
+}
+
+impl ListEntries for Local {
+    async fn list_entries(
+        &self,
+        pk: &str,
+        sk_prefix: &str,
+        order: Order,
+        count_max: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let (pk, sk_prefix) = (pk.to_owned(), sk_prefix.to_owned());
+        self.blocking(move |stores| stores.tables.list_entries(&pk, &sk_prefix, order, count_max)).await
+    }
+}
+
+impl ChangeEntries for Local {
+    async fn change_entries(&self, changes: &[EntryChange<'_>]) -> Result<(), ChangeError> {
+        self.stores.check_writable(entries::CHANGE)?;
+        let changes = entries::Changes::of(changes)?;
+        self.blocking(move |stores| stores.tables.change_entries(&changes)).await
+    }
+}
+
+impl FindDue for Local {
+    async fn find_due(&self, queue: &str, until: Timestamp, count_max: usize) -> Result<Vec<Entry>, StoreError> {
+        let queue = queue.to_owned();
+        self.blocking(move |stores| stores.tables.find_due(&queue, until, count_max)).await
+    }
+}
+
+impl ListDay for Local {
+    async fn list_day(&self, day: &str, sk_prefix: &str, count_max: usize) -> Result<Vec<Entry>, StoreError> {
+        let (day, sk_prefix) = (day.to_owned(), sk_prefix.to_owned());
+        self.blocking(move |stores| stores.tables.list_day(&day, &sk_prefix, count_max)).await
+    }
+}
+
+impl ReadChanges for Local {
+    async fn read_changes(&self, after: u64, count_max: usize) -> Result<Vec<TableChange>, StoreError> {
+        self.blocking(move |stores| stores.tables.read_changes(after, count_max)).await
+    }
+}
+
+impl ForgetChanges for Local {
+    async fn forget_changes(&self, through: u64) -> Result<(), StoreError> {
+        self.stores.check_writable("forget changes")?;
+        self.blocking(move |stores| stores.tables.forget_changes(through)).await
     }
 }
 

@@ -1,5 +1,7 @@
 //! What crosses the ports.
 
+mod change;
+mod entry;
 mod pair;
 
 use std::fmt;
@@ -9,6 +11,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use telemetry::sequence::SequenceNumber;
 
+pub use change::{Change, Image, TableChange};
+pub use entry::{
+    DayPlace, Due, ENTRY_BODY_BYTES_MAX, ENTRY_BODY_LEVELS_MAX, ENTRY_TRANSACTION_BYTES_MAX, Entry, EntryChange,
+    EntryError, EntryKey, PARTITION_KEY_BYTES_MAX, SORT_KEY_BYTES_MAX,
+};
 pub use pair::{Epoch, EpochGuard, HashRange, HashRangeError};
 
 /// Most items one transaction may change (Amazon DynamoDB Developer Guide, on `TransactWriteItems`).
@@ -262,7 +269,10 @@ pub struct StateRecord {
 }
 
 impl StateRecord {
-    /// Partition key: `{tenant}#{device}`. The sort key is `S`.
+    /// Sort key of every state.
+    pub const SORT_KEY: &str = "S";
+
+    /// Partition key: `{tenant}#{device}`. The sort key is [`Self::SORT_KEY`].
     #[must_use]
     pub fn partition_key(&self) -> String {
         format!("{}#{}", self.tenant, self.device)

@@ -1,9 +1,16 @@
 //! The verbs. Each says what it promises, what is safe to repeat, and what its errors mean to the caller.
 
+mod alerts;
+
 use std::error::Error;
 use std::future::Future;
 
 use crate::model::{AnomalyRecord, Checkpoint, ContentHash, Epoch, Key, ShardId, ShardInfo, StateRecord, Transaction};
+
+pub use alerts::{
+    AlertWorld, ChangeEntries, ChangeError, FindDue, ForgetChanges, ListDay, ListEntries, LoadEntry, Order,
+    ReadChanges, check_changes,
+};
 
 /// What an error means for the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

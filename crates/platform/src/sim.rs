@@ -5,6 +5,7 @@
 //! Nothing is random and nothing waits for time: the same calls give the same answers.
 
 mod call;
+mod entries;
 mod replica;
 mod state;
 mod verbs;
@@ -15,7 +16,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, watch};
 
 use crate::metrics::BatchMetrics;
-use crate::model::{AnomalyRecord, Checkpoint, Epoch, Key, ShardId, ShardInfo, StateRecord};
+use crate::model::{
+    AnomalyRecord, Checkpoint, Entry, EntryKey, Epoch, Image, Key, ShardId, ShardInfo, StateRecord, TableChange,
+};
 use crate::ports::{StoreError, StoreErrorKind};
 use call::Script;
 use state::State;
@@ -184,12 +187,25 @@ impl SimWorld {
 
     /// Takes an anomaly away without a call, so that it can be written again.
     pub fn remove_anomaly(&self, anomaly: &AnomalyRecord) {
-        self.inside().state.anomalies.remove(&(anomaly.partition_key(), anomaly.sort_key()));
+        let (pk, sk) = (anomaly.partition_key(), anomaly.sort_key());
+        let state = &mut self.inside().state;
+        let old = state.anomalies.remove(&(pk.clone(), sk.clone()));
+        state.changes.note(EntryKey { pk, sk }, old.map(|old| Image::Anomaly(Box::new(old))), None);
     }
 
     /// Takes a device's state away without a call, so that an older one can be written.
-    pub fn remove_state(&self, state: &StateRecord) {
-        self.inside().state.states.remove(&state.partition_key());
+    pub fn remove_state(&self, record: &StateRecord) {
+        let state = &mut self.inside().state;
+        let old = state.states.remove(&record.partition_key());
+        let key = EntryKey::new(record.partition_key(), StateRecord::SORT_KEY);
+        state.changes.note(key, old.map(|(_, old)| Image::State(old)), None);
+    }
+
+    /// Takes an entry away without a call, as if it had expired.
+    pub fn remove_entry(&self, key: &EntryKey) {
+        let state = &mut self.inside().state;
+        let old = state.entries.remove(key);
+        state.changes.note(key.clone(), old.map(Image::Entry), None);
     }
 
     /// Says which shards `stream` has, in place of what was said before.
@@ -207,6 +223,18 @@ impl SimWorld {
     #[must_use]
     pub fn states(&self) -> Vec<StateRecord> {
         self.inside().state.states.values().map(|(_, state)| state.clone()).collect()
+    }
+
+    /// Every entry, by key.
+    #[must_use]
+    pub fn entries(&self) -> Vec<Entry> {
+        self.inside().state.entries.values().cloned().collect()
+    }
+
+    /// Every change that is not forgotten, in order.
+    #[must_use]
+    pub fn changes(&self) -> Vec<TableChange> {
+        self.inside().state.changes.read(0, usize::MAX)
     }
 
     /// The checkpoint of a shard.

@@ -7,10 +7,13 @@
 #![expect(clippy::unwrap_used, reason = "a law is test code: it stops at what it does not expect")]
 
 mod conformance {
+    pub(crate) mod changes;
     pub(crate) mod commits;
     #[cfg(feature = "aws")]
     pub(crate) mod emulated;
+    pub(crate) mod entries;
     pub(crate) mod epochs;
+    pub(crate) mod findings;
     pub(crate) mod objects;
     pub(crate) mod queries;
     pub(crate) mod records;
@@ -20,7 +23,7 @@ mod conformance {
 
 #[cfg(feature = "aws")]
 use conformance::emulated;
-use conformance::{commits, epochs, objects, queries, shards, worlds};
+use conformance::{changes, commits, entries, epochs, findings, objects, queries, shards, worlds};
 
 /// One module a world, one test a law.
 macro_rules! suite {
@@ -84,6 +87,41 @@ suite! {
         shards: [
             shards_name_their_parents_and_cover_every_hash_key,
         ],
+        entries: [
+            an_entry_comes_back_as_it_was_written,
+            a_large_body_comes_back_as_it_was_written,
+            an_entry_is_changed_only_as_expected,
+            a_repeated_change_is_refused,
+            all_entries_of_a_transaction_are_changed_or_none,
+            one_of_two_changes_at_a_time_wins,
+            a_transaction_changes_1_to_100_entries,
+            what_no_store_bears_is_refused_and_named,
+        ],
+        findings: [
+            entries_are_listed_by_their_beginning_in_the_order_asked_for,
+            a_list_of_entries_has_a_bound,
+            what_is_due_is_found_earliest_first,
+            an_entry_leaves_and_moves_in_the_queue_as_it_changes,
+            a_days_entries_come_newest_first,
+            anomalies_states_and_entries_are_kept_apart,
+        ],
+    }
+}
+
+/// DynamoDB tells its changes through Lambda; `aws::parse_change` reads them.
+mod with_changes {
+    use super::{changes, worlds};
+
+    suite! {
+        sim, embedded;
+        {
+            changes: [
+                every_commit_is_told_once_and_in_order,
+                what_was_refused_is_not_told,
+                changes_are_read_from_any_number_with_a_bound,
+                what_is_forgotten_is_gone_and_numbers_go_on_rising,
+            ],
+        }
     }
 }
 

@@ -14,14 +14,17 @@ use crate::model::{AnomalyRecord, Checkpoint, Epoch, StateRecord};
 
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
-/// The sort key of a device's state.
-pub(super) const STATE_SORT_KEY: &str = "S";
+/// What tells anomalies, states and entries apart.
+pub(super) const KIND: &str = "kind";
+pub(super) const ANOMALY: &str = "anomaly";
+pub(super) const STATE: &str = "state";
+pub(super) const ENTRY: &str = "entry";
 
 /// Marks a number that is no DynamoDB number.
-const WIDE: &str = "f64";
+pub(super) const WIDE: &str = "f64";
 
 /// Magnitudes that surely fit.
-const MAGNITUDES: std::ops::Range<f64> = 1e-128..1e125;
+pub(super) const MAGNITUDES: std::ops::Range<f64> = 1e-128..1e125;
 
 pub(super) fn text(text: impl Into<String>) -> AttributeValue {
     AttributeValue::S(text.into())
@@ -35,7 +38,7 @@ pub(crate) fn anomaly(record: &AnomalyRecord) -> Result<Item, serde_dynamo::Erro
     let keys = [
         ("pk", text(record.partition_key())),
         ("sk", text(record.sort_key())),
-        ("kind", text("anomaly")),
+        (KIND, text(ANOMALY)),
         ("day", text(record.day())),
         ("at", text(record.anomaly.onset.to_string())),
     ];
@@ -43,7 +46,7 @@ pub(crate) fn anomaly(record: &AnomalyRecord) -> Result<Item, serde_dynamo::Erro
 }
 
 pub(crate) fn state(record: &StateRecord) -> Result<Item, serde_dynamo::Error> {
-    let keys = [("pk", text(record.partition_key())), ("sk", text(STATE_SORT_KEY)), ("kind", text("state"))];
+    let keys = [("pk", text(record.partition_key())), ("sk", text(StateRecord::SORT_KEY)), (KIND, text(STATE))];
     with(record, keys)
 }
 

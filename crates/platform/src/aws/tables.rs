@@ -1,14 +1,13 @@
 //! Checkpoints, anomalies and states in DynamoDB.
 
-use std::collections::HashMap;
-
 use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, ConditionCheck, Put, TransactWriteItem};
 
 use super::Aws;
 use super::failure::Call;
-use super::items::{self, Item, STATE_SORT_KEY, text};
+use super::items::{self, Item, text};
 use crate::model::{
     AnomalyRecord, Checkpoint, CheckpointChange, CheckpointGuard, StateRecord, TRANSACTION_ITEMS_MAX, Transaction,
 };
@@ -20,7 +19,7 @@ impl Aws {
         Call { verb, target, action, resource, setting: "MILLRACE_CHECKPOINTS_TABLE" }
     }
 
-    fn results<'a>(&self, verb: &'static str, action: &'static str, target: &'a str) -> Call<'a> {
+    pub(super) fn results<'a>(&self, verb: &'static str, action: &'static str, target: &'a str) -> Call<'a> {
         let resource = format!("table `{}`", self.settings.results_table);
         Call { verb, target, action, resource, setting: "MILLRACE_RESULTS_TABLE" }
     }
@@ -35,7 +34,7 @@ impl Aws {
     pub(super) async fn get_state(&self, pk: &str) -> Result<Option<StateRecord>, StoreError> {
         let call = self.results("get device state", "dynamodb:GetItem", pk);
         let get = self.dynamodb.get_item().table_name(&self.settings.results_table);
-        let get = get.key("pk", text(pk)).key("sk", text(STATE_SORT_KEY)).consistent_read(true);
+        let get = get.key("pk", text(pk)).key("sk", text(StateRecord::SORT_KEY)).consistent_read(true);
         let output = get.send().await.map_err(|error| call.failed(error))?;
         output.item.map(items::record).transpose().map_err(|error| call.unreadable(error))
     }
@@ -125,40 +124,69 @@ impl Aws {
         count_max: usize,
     ) -> Result<Vec<AnomalyRecord>, StoreError> {
         let base = self.dynamodb.query().table_name(&self.settings.results_table).scan_index_forward(false);
-        let (key, base) = match query {
+        let (key, base, page) = match query {
             AnomalyQuery::Device { tenant, device } => {
                 let base = base
                     .key_condition_expression("pk = :key AND begins_with(sk, :anomalies)")
                     .expression_attribute_values(":anomalies", text("A#"))
                     .consistent_read(true);
-                (format!("{tenant}#{device}"), base)
+                (format!("{tenant}#{device}"), base, Page::Whole)
             }
             AnomalyQuery::Day { tenant, day } => {
+                // Entries of the day are in the index as well.
                 let base = base
                     .index_name("by_day")
                     .key_condition_expression("#day = :key")
-                    .expression_attribute_names("#day", "day");
-                (format!("{tenant}#{day}"), base)
+                    .expression_attribute_names("#day", "day")
+                    .filter_expression("#kind = :kind")
+                    .expression_attribute_names("#kind", items::KIND)
+                    .expression_attribute_values(":kind", text(items::ANOMALY));
+                (format!("{tenant}#{day}"), base, Page::Filtered)
             }
         };
         let call = self.results("find anomalies", "dynamodb:Query", &key);
         let base = base.expression_attribute_values(":key", text(&key));
-        let mut found = Vec::new();
-        let mut start: Option<HashMap<String, AttributeValue>> = None;
-        while found.len() < count_max {
-            let limit = i32::try_from(count_max - found.len()).unwrap_or(i32::MAX);
-            let page = base.clone().limit(limit).set_exclusive_start_key(start.take()).send().await;
-            let page = page.map_err(|error| call.failed(error))?;
-            for item in page.items.unwrap_or_default() {
-                found.push(items::record(item).map_err(|error| call.unreadable(error))?);
-            }
-            start = page.last_evaluated_key;
-            if start.is_none() {
-                break;
-            }
-        }
-        Ok(found)
+        let found = query_items(&base, page, count_max, &call).await?;
+        found.into_iter().map(|item| items::record(item).map_err(|error| call.unreadable(error))).collect()
     }
+}
+
+/// What a page of a query holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Page {
+    /// All that is read.
+    Whole,
+    /// What a filter leaves of what is read: the limit of a page counts what is read (Amazon DynamoDB API Reference,
+    /// `Query`).
+    Filtered,
+}
+
+/// Items that a page with a filter reads at least, so that a call does not find one item at a time.
+const FILTERED_PAGE_ITEMS: usize = 250;
+
+/// At most so many items, page by page.
+pub(super) async fn query_items(
+    query: &QueryFluentBuilder,
+    page: Page,
+    count_max: usize,
+    call: &Call<'_>,
+) -> Result<Vec<Item>, StoreError> {
+    let mut found = Vec::new();
+    let mut start: Option<Item> = None;
+    while found.len() < count_max {
+        let rest = count_max - found.len();
+        let limit = if page == Page::Filtered { rest.max(FILTERED_PAGE_ITEMS) } else { rest };
+        let limit = i32::try_from(limit).unwrap_or(i32::MAX);
+        let answer = query.clone().limit(limit).set_exclusive_start_key(start.take()).send().await;
+        let answer = answer.map_err(|error| call.failed(error))?;
+        found.extend(answer.items.unwrap_or_default());
+        start = answer.last_evaluated_key;
+        if start.is_none() {
+            break;
+        }
+    }
+    found.truncate(count_max);
+    Ok(found)
 }
 
 /// Why DynamoDB canceled a transaction; `None` when something else went wrong.
@@ -203,7 +231,7 @@ fn of_reasons(reasons: &[CancellationReason], transaction: &Transaction<'_>, cal
     CommitError::AlreadyThere { anomalies, states }
 }
 
-fn of_code(code: &str, reasons: &[CancellationReason], call: &Call<'_>) -> StoreError {
+pub(super) fn of_code(code: &str, reasons: &[CancellationReason], call: &Call<'_>) -> StoreError {
     let throttled = matches!(
         code,
         "TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded" | "RequestLimitExceeded"

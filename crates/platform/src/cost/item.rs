@@ -9,9 +9,11 @@
 
 use std::fmt::{self, Write};
 
+use anomaly_core::Timestamp;
 use serde::ser::{self, Serialize};
+use serde_json::Value;
 
-use crate::model::{AnomalyRecord, Checkpoint, ShardId, StateRecord};
+use crate::model::{AnomalyRecord, Checkpoint, Entry, ShardId, StateRecord};
 
 /// Bytes of a write unit.
 const WRITE_UNIT_BYTES: u64 = 1024;
@@ -57,6 +59,33 @@ pub fn anomaly_bytes(record: &AnomalyRecord) -> u64 {
 pub fn state_bytes(record: &StateRecord) -> u64 {
     let keys = device_key(&record.tenant, &record.device) + attribute("sk", 1);
     fields(record) + keys + attribute("kind", "state".len() as u64)
+}
+
+/// Bytes of an entry's item, which is also what it has in each index that it is in.
+#[must_use]
+pub fn entry_bytes(entry: &Entry) -> u64 {
+    let due = entry.due.as_ref().map_or(0, |due| attribute("queue", due.queue.len() as u64) + instant("due", due.at));
+    let day = entry.day.as_ref().map_or(0, |place| attribute("day", place.day.len() as u64) + instant("at", place.at));
+    let expires_at = entry.expires_at.map_or(0, |at| attribute("expires_at", number_bytes(format_args!("{at:e}"))));
+    attribute("pk", entry.key.pk.len() as u64)
+        + attribute("sk", entry.key.sk.len() as u64)
+        + attribute("kind", "entry".len() as u64)
+        + attribute("version", number_bytes(format_args!("{:e}", entry.version)))
+        + attribute("body", json_bytes(&entry.body))
+        + due
+        + day
+        + expires_at
+}
+
+/// Bytes of a JSON value as an attribute's value.
+#[must_use]
+pub fn json_bytes(value: &Value) -> u64 {
+    // Sizes of plain values cannot fail.
+    value_bytes(value).unwrap_or(0)
+}
+
+fn instant(name: &str, at: Timestamp) -> u64 {
+    attribute(name, written(format_args!("{at}")))
 }
 
 fn device_key(tenant: &str, device: &str) -> u64 {

@@ -3,11 +3,13 @@
 //! Calls are counted when they are made, so that one whose answer never comes is not forgotten. What the SDK repeats on
 //! its own is below the ports and not seen.
 
+mod entries;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Usage, item};
-use crate::model::{Checkpoint, Epoch, Key, ShardId, ShardInfo, Transaction};
+use crate::model::{Checkpoint, EntryKey, Epoch, Key, ShardId, ShardInfo, Transaction};
 use crate::ports::{
     CommitError, CommitTransaction, GetObject, GetTagged, ListCheckpoints, ListObjects, ListShards, Listed,
     LoadCheckpoint, LoadEpoch, PutError, PutIfAbsent, StoreError, Stored, Tagged,
@@ -31,6 +33,8 @@ struct Counts {
     /// Bytes of each checkpoint as it is stored: replacing an item is charged by the larger of the two (Amazon DynamoDB
     /// Developer Guide, "DynamoDB read and write operations").
     checkpoints: HashMap<ShardId, u64>,
+    /// As they were loaded or changed last.
+    entries: HashMap<EntryKey, entries::Known>,
 }
 
 impl Meter {

@@ -134,7 +134,10 @@ pub(super) fn database(dir: &Path) -> Result<Connection, OpenError> {
     connection.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
     match schema::version(&connection).map_err(failed)? {
         0 => schema::create(&mut connection).map_err(failed)?,
-        found => known_version(dir, found)?,
+        found => {
+            known_version(dir, found)?;
+            schema::upgrade(&mut connection, found).map_err(failed)?;
+        }
     }
     Ok(connection)
 }

@@ -4,8 +4,11 @@
 
 use rusqlite::Connection;
 
-/// Version of [`TABLES`]. Raised with every change of them, together with the step that brings older databases up.
-pub(super) const VERSION: u32 = 1;
+/// Version of the tables. Raised with every change of them, together with the step that brings older databases up.
+pub(super) const VERSION: u32 = 2;
+
+/// The version since which there are [`ALERTS`].
+pub(super) const ALERTS_SINCE: u32 = 2;
 
 /// Sequence numbers are padded, so that text order is their order; an epoch above 0 goes before a state's and after all
 /// digits (`epochs::state_order`). Hash keys have 128 bits and are text in decimal. A stream's epoch lies among the
@@ -46,11 +49,52 @@ const TABLES: &str = "
     ) STRICT, WITHOUT ROWID;
 ";
 
+/// Entries by key, by what is due and by day; instants are milliseconds since 1970. The changes of anomalies, states and
+/// entries have numbers that are never used again, whatever is forgotten (SQLite, "SQLite Autoincrement").
+const ALERTS: &str = "
+    CREATE TABLE entries (
+        pk      TEXT NOT NULL,
+        sk      TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        queue   TEXT,
+        due     INTEGER,
+        day     TEXT,
+        at      INTEGER,
+        body    TEXT NOT NULL,
+        PRIMARY KEY (pk, sk)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX entries_by_due ON entries (queue, due) WHERE queue IS NOT NULL;
+    CREATE INDEX entries_by_day ON entries (day, at) WHERE day IS NOT NULL;
+    CREATE TABLE changes (
+        number  INTEGER PRIMARY KEY AUTOINCREMENT,
+        pk      TEXT NOT NULL,
+        sk      TEXT NOT NULL,
+        old     TEXT,
+        new     TEXT
+    ) STRICT;
+";
+
 /// Makes the tables in an empty database.
 pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
+    step_to(connection, VERSION, &[TABLES, ALERTS])
+}
+
+/// Brings a database of an older version up to [`VERSION`]; what is stored in it stays. What was stored before there were
+/// changes is not told as one.
+pub(super) fn upgrade(connection: &mut Connection, found: u32) -> rusqlite::Result<()> {
+    if found < ALERTS_SINCE {
+        step_to(connection, ALERTS_SINCE, &[ALERTS])?;
+    }
+    Ok(())
+}
+
+/// All of a step or nothing of it.
+fn step_to(connection: &mut Connection, version: u32, batches: &[&str]) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
-    transaction.execute_batch(TABLES)?;
-    transaction.pragma_update(None, "user_version", VERSION)?;
+    for batch in batches {
+        transaction.execute_batch(batch)?;
+    }
+    transaction.pragma_update(None, "user_version", version)?;
     transaction.commit()
 }
 

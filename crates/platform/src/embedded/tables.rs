@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, Params, TransactionBehavior, 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::changes::{image, note};
 use super::epochs;
 use super::failure;
 use crate::model::{AnomalyRecord, Checkpoint, ShardInfo, StateRecord, TRANSACTION_ITEMS_MAX, Transaction};
@@ -115,7 +116,7 @@ impl Change {
     fn check_distinct(&self) -> Result<(), StoreError> {
         let mut keys = HashSet::new();
         let anomalies = self.anomalies.iter().map(|row| (row.pk.as_str(), row.sk.as_str()));
-        let states = self.states.iter().map(|row| (row.pk.as_str(), "S"));
+        let states = self.states.iter().map(|row| (row.pk.as_str(), StateRecord::SORT_KEY));
         match anomalies.chain(states).find(|key| !keys.insert(*key)) {
             None => Ok(()),
             Some((pk, sk)) => Err(failure::permanent(
@@ -263,7 +264,7 @@ impl Tables {
     }
 }
 
-fn limit(count_max: usize) -> i64 {
+pub(super) fn limit(count_max: usize) -> i64 {
     i64::try_from(count_max).unwrap_or(i64::MAX)
 }
 
@@ -315,10 +316,15 @@ fn write(connection: &Connection, change: &Change) -> rusqlite::Result<()> {
     let mut insert = connection.prepare_cached("INSERT INTO anomalies VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
     for row in &change.anomalies {
         insert.execute(params![row.pk, row.sk, row.tenant, row.day, row.onset, row.id, row.body])?;
+        note(connection, &row.pk, &row.sk, None, Some(&image("anomaly", &row.body)))?;
     }
+    let mut find = connection.prepare_cached("SELECT body FROM states WHERE pk = ?1")?;
     let mut replace = connection.prepare_cached("INSERT OR REPLACE INTO states VALUES (?1, ?2, ?3)")?;
     for row in &change.states {
+        let old: Option<String> = find.query_row([&row.pk], |row| row.get(0)).optional()?;
         replace.execute(params![row.pk, row.seq, row.body])?;
+        let old = old.map(|body| image("state", &body));
+        note(connection, &row.pk, StateRecord::SORT_KEY, old.as_deref(), Some(&image("state", &row.body)))?;
     }
     Ok(())
 }

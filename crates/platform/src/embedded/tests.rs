@@ -86,7 +86,7 @@ fn tables_of_a_newer_millrace_are_refused() {
     connection.pragma_update(None, "user_version", 99).unwrap();
     drop(connection);
     for error in [Local::open(dir.path()).unwrap_err(), Local::open_read_only(dir.path()).unwrap_err()] {
-        assert!(error.to_string().contains("version 99, this Millrace knows up to 1"), "{error}");
+        assert!(error.to_string().contains("version 99, this Millrace knows up to 2"), "{error}");
     }
 }
 
@@ -156,4 +156,106 @@ async fn a_stored_document_that_does_not_read_is_permanent_and_named() {
     connection.execute("UPDATE checkpoints SET body = '{'", []).unwrap();
     let error = local.load_checkpoint(&shard()).await.unwrap_err();
     assert!(!error.is_transient() && error.to_string().contains("local#plant#shardId-000000000000"), "{error}");
+}
+
+/// The tables of the first version, as it made them.
+const FIRST_VERSION: &str = "
+    CREATE TABLE checkpoints (
+        pk      TEXT PRIMARY KEY,
+        version INTEGER NOT NULL,
+        body    TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE anomalies (
+        pk      TEXT NOT NULL,
+        sk      TEXT NOT NULL,
+        tenant  TEXT NOT NULL,
+        day     TEXT NOT NULL,
+        onset   INTEGER NOT NULL,
+        id      TEXT NOT NULL,
+        body    TEXT NOT NULL,
+        PRIMARY KEY (pk, sk)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX anomalies_by_day ON anomalies (day, onset);
+    CREATE INDEX anomalies_by_tenant ON anomalies (tenant, onset);
+    CREATE INDEX anomalies_by_onset ON anomalies (onset);
+    CREATE INDEX anomalies_by_id ON anomalies (id);
+    CREATE TABLE states (
+        pk      TEXT PRIMARY KEY,
+        seq     TEXT NOT NULL,
+        body    TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE shards (
+        stream          TEXT NOT NULL,
+        shard           TEXT NOT NULL,
+        parent          TEXT,
+        adjacent_parent TEXT,
+        hash_first      TEXT NOT NULL,
+        hash_last       TEXT NOT NULL,
+        PRIMARY KEY (stream, shard)
+    ) STRICT, WITHOUT ROWID;
+    PRAGMA user_version = 1;
+";
+
+fn folder_of_the_first_version() -> TempDir {
+    let dir = TempDir::new().unwrap();
+    let connection = rusqlite::Connection::open(dir.path().join("millrace.db")).unwrap();
+    connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0)).unwrap();
+    connection.execute_batch(FIRST_VERSION).unwrap();
+    let body = serde_json::to_string(&checkpoint()).unwrap();
+    connection.execute("INSERT INTO checkpoints VALUES (?1, 1, ?2)", [shard().partition_key(), body]).unwrap();
+    dir
+}
+
+fn entry() -> Entry {
+    let key = EntryKey::new("acme#pump-1", "I#1");
+    Entry { key, version: 1, due: None, day: None, expires_at: None, body: serde_json::json!({ "a": 1 }) }
+}
+
+async fn add(local: &Local, entry: &Entry) -> Result<(), ChangeError> {
+    local.change_entries(&[EntryChange { entry, expected: None }]).await
+}
+
+#[tokio::test]
+async fn a_folder_of_the_first_version_keeps_what_it_has_and_takes_entries() {
+    let dir = folder_of_the_first_version();
+    for _ in 0..2 {
+        let local = Local::open(dir.path()).unwrap();
+        assert_eq!(local.load_checkpoint(&shard()).await.unwrap(), Some(checkpoint()));
+    }
+    let local = Local::open(dir.path()).unwrap();
+    add(&local, &entry()).await.unwrap();
+    assert_eq!(local.load_entry(&entry().key).await.unwrap(), Some(entry()));
+    assert_eq!(local.read_changes(0, 10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_folder_of_the_first_version_that_is_only_looked_at_has_no_entries() {
+    let dir = folder_of_the_first_version();
+    let reader = Local::open_read_only(dir.path()).unwrap();
+    assert_eq!(reader.load_checkpoint(&shard()).await.unwrap(), Some(checkpoint()));
+    assert_eq!(reader.load_entry(&entry().key).await.unwrap(), None);
+    assert_eq!(reader.list_entries("acme#pump-1", "", Order::OldestFirst, 9).await.unwrap(), []);
+    assert_eq!(reader.read_changes(0, 9).await.unwrap(), []);
+    let error = add(&reader, &entry()).await.unwrap_err();
+    assert!(!error.is_transient() && error.to_string().contains("to look only"), "{error}");
+    assert!(reader.forget_changes(0).await.unwrap_err().to_string().contains("to look only"));
+    let writer = Local::open(dir.path()).unwrap();
+    add(&writer, &entry()).await.unwrap();
+    assert_eq!(reader.load_entry(&entry().key).await.unwrap(), Some(entry()), "it is brought up meanwhile");
+}
+
+#[tokio::test]
+async fn entries_and_changes_are_there_after_the_folder_is_opened_again() {
+    let dir = TempDir::new().unwrap();
+    {
+        let local = Local::open(dir.path()).unwrap();
+        add(&local, &entry()).await.unwrap();
+        local.forget_changes(1).await.unwrap();
+    }
+    let local = Local::open(dir.path()).unwrap();
+    assert_eq!(local.load_entry(&entry().key).await.unwrap(), Some(entry()));
+    let other = Entry { key: EntryKey::new("acme#pump-1", "I#2"), ..entry() };
+    add(&local, &other).await.unwrap();
+    let numbers: Vec<u64> = local.read_changes(0, 9).await.unwrap().iter().map(|change| change.number).collect();
+    assert_eq!(numbers, [2], "a number is never used again");
 }

@@ -54,7 +54,8 @@ pub struct CallRecord {
     /// Its number, counted from 0.
     pub index: usize,
     /// What: `load checkpoint`, `list checkpoints`, `load epoch`, `begin epoch`, `commit`, `put object`, `get object`,
-    /// `list objects`, `list shards`, `find anomalies`, `get device state`.
+    /// `list objects`, `list shards`, `find anomalies`, `get device state`, `load entry`, `list entries`, `change entries`,
+    /// `find due`, `list day`, `read changes`, `forget changes`.
     pub verb: &'static str,
     /// On what.
     pub target: String,

@@ -5,10 +5,11 @@
 //! last is told by what the items count (version, epoch, sequence number), not by clocks: a region whose clock is ahead can
 //! do worse than this. When something arrives is for the test to say.
 
+use std::collections::btree_map::Entry as Place;
 use std::sync::Arc;
 
 use super::state::State;
-use crate::model::{AnomalyRecord, Checkpoint, Epoch, Key, ShardId, StateRecord};
+use crate::model::{AnomalyRecord, Checkpoint, Entry, EntryKey, Epoch, Image, Key, ShardId, StateRecord};
 
 /// One item or object that was written.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +20,8 @@ pub enum Written {
     Anomaly(AnomalyRecord),
     /// A device's state and the epoch that it was made in.
     State(u64, StateRecord),
+    /// An entry.
+    Entry(Entry),
     /// A stream's epoch.
     Epoch(String, Epoch),
     /// An object.
@@ -26,7 +29,8 @@ pub enum Written {
 }
 
 impl State {
-    /// Puts in place what was written here or elsewhere, unless what is there is newer.
+    /// Puts in place what was written here or elsewhere, unless what is there is newer. The stream of each region tells what
+    /// changes in it, wherever it was written.
     pub(super) fn apply(&mut self, written: Written) {
         match written {
             Written::Checkpoint(shard, checkpoint) => {
@@ -37,14 +41,23 @@ impl State {
                 }
             }
             Written::Anomaly(record) => {
-                self.anomalies.entry((record.partition_key(), record.sort_key())).or_insert(record);
+                let (pk, sk) = (record.partition_key(), record.sort_key());
+                if let Place::Vacant(place) = self.anomalies.entry((pk.clone(), sk.clone())) {
+                    let new = Image::Anomaly(Box::new(record.clone()));
+                    place.insert(record);
+                    self.changes.note(EntryKey { pk, sk }, None, Some(new));
+                }
             }
             Written::State(epoch, record) => {
                 let there = self.states.get(&record.partition_key());
                 if there.is_none_or(|(other, there)| (*other, there.seq) < (epoch, record.seq)) {
-                    self.states.insert(record.partition_key(), (epoch, record));
+                    let key = EntryKey::new(record.partition_key(), StateRecord::SORT_KEY);
+                    let new = Image::State(record.clone());
+                    let old = self.states.insert(record.partition_key(), (epoch, record));
+                    self.changes.note(key, old.map(|(_, old)| Image::State(old)), Some(new));
                 }
             }
+            Written::Entry(entry) => self.apply_entry(entry),
             Written::Epoch(stream, epoch) => {
                 if self.epochs.get(&stream).is_none_or(|there| there.epoch < epoch.epoch) {
                     self.epochs.insert(stream, epoch);

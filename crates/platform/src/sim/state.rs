@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::entries::Changes;
 use super::replica::Written;
 use crate::model::{
-    AnomalyRecord, Checkpoint, ContentHash, Epoch, EpochGuard, Key, ShardId, ShardInfo, StateRecord,
+    AnomalyRecord, Checkpoint, ContentHash, Entry, EntryKey, Epoch, EpochGuard, Key, ShardId, ShardInfo, StateRecord,
     TRANSACTION_ITEMS_MAX, Transaction,
 };
 use crate::ports::{AnomalyQuery, CommitError, Listed, PutError, StoreError, StoreErrorKind, Stored, Tagged};
@@ -32,6 +33,9 @@ pub(super) struct State {
     pub(super) anomalies: BTreeMap<(String, String), AnomalyRecord>,
     /// By partition key, each with the epoch that it was made in.
     pub(super) states: BTreeMap<String, (u64, StateRecord)>,
+    pub(super) entries: BTreeMap<EntryKey, Entry>,
+    /// Of anomalies, states and entries.
+    pub(super) changes: Changes,
     pub(super) objects: BTreeMap<Key, Arc<[u8]>>,
     pub(super) shards: BTreeMap<String, Vec<ShardInfo>>,
     pub(super) commits: Vec<Commit>,
@@ -69,7 +73,7 @@ impl Commit {
         }
         let mut keys = BTreeSet::new();
         let anomalies = transaction.anomalies.iter().map(|anomaly| (anomaly.partition_key(), anomaly.sort_key()));
-        let states = transaction.states.iter().map(|state| (state.partition_key(), "S".to_owned()));
+        let states = transaction.states.iter().map(|state| (state.partition_key(), StateRecord::SORT_KEY.to_owned()));
         for (pk, sk) in anomalies.chain(states) {
             let target = format!("{pk} {sk}");
             if !keys.insert((pk, sk)) {
@@ -129,7 +133,7 @@ impl State {
     }
 
     /// Writes here, for this region and for those that it is replicated to.
-    fn write(&mut self, written: Written) {
+    pub(super) fn write(&mut self, written: Written) {
         if let Some(journal) = &mut self.journal {
             journal.push(written.clone());
         }

@@ -1,8 +1,9 @@
 //! The faults do what they say.
 
 use super::*;
+use crate::model::EntryChange;
 use crate::ports::StoreErrorKind::{Throttled, Unavailable};
-use crate::ports::{GetObject as _, PutError, PutIfAbsent as _, Stored};
+use crate::ports::{ChangeEntries as _, ChangeError, GetObject as _, PutError, PutIfAbsent as _, Stored};
 
 fn key(text: &str) -> Key {
     Key::new(text).unwrap()
@@ -117,4 +118,66 @@ async fn a_copy_has_what_is_stored_and_goes_its_own_way() {
     copy.put_if_absent(&key("b"), b"1").await.unwrap();
     assert_eq!((world.objects().len(), copy.objects().len()), (1, 2));
     assert_eq!((world.calls().len(), copy.calls().len()), (1, 1));
+}
+
+fn entry(version: u64, body: &str) -> Entry {
+    let body = serde_json::Value::from(body);
+    Entry { key: EntryKey::new("acme#pump-1", "I#1"), version, due: None, day: None, expires_at: None, body }
+}
+
+async fn change(world: &SimWorld, entry: &Entry) -> Result<(), ChangeError> {
+    let expected = (entry.version > 1).then_some(entry.version - 1);
+    world.change_entries(&[EntryChange { entry, expected }]).await
+}
+
+#[tokio::test]
+async fn an_entry_arrives_in_the_other_region_and_in_its_changes() {
+    let (here, there) = (SimWorld::replicated(), SimWorld::replicated());
+    change(&here, &entry(1, "a")).await.unwrap();
+    change(&here, &entry(2, "b")).await.unwrap();
+    let mut written = here.written();
+    written.reverse();
+    for written in written {
+        there.receive(written);
+    }
+    assert_eq!(there.entries(), [entry(2, "b")], "what is older never replaces what is newer");
+    assert_eq!(there.changes().len(), 1, "and is no change");
+    assert_eq!(there.changes()[0].change.new, Some(Image::Entry(entry(2, "b"))));
+    assert_eq!(there.written(), [], "what has come from elsewhere is not sent back");
+}
+
+#[tokio::test]
+async fn regions_that_write_at_a_time_end_with_the_same_entry() {
+    let (here, there) = (SimWorld::replicated(), SimWorld::replicated());
+    change(&here, &entry(1, "here")).await.unwrap();
+    change(&there, &entry(1, "there")).await.unwrap();
+    let (sent, received) = (here.written(), there.written());
+    for written in sent {
+        there.receive(written);
+    }
+    for written in received {
+        here.receive(written);
+    }
+    assert_eq!(here.entries(), there.entries());
+}
+
+#[tokio::test]
+async fn an_entry_that_expires_is_told_without_a_new_image() {
+    let world = SimWorld::new();
+    change(&world, &entry(1, "a")).await.unwrap();
+    world.remove_entry(&entry(1, "a").key);
+    world.remove_entry(&entry(1, "a").key);
+    assert_eq!(world.entries(), []);
+    let told: Vec<_> = world.changes().into_iter().map(|change| (change.number, change.change.new)).collect();
+    assert_eq!(told, [(1, Some(Image::Entry(entry(1, "a")))), (2, None)]);
+}
+
+#[tokio::test]
+async fn a_change_of_entries_fails_as_the_fault_says() {
+    let world = SimWorld::new();
+    world.on_call(When::verb("change entries"), Fault::UnavailableButLands);
+    assert!(change(&world, &entry(1, "a")).await.unwrap_err().is_transient());
+    let moved = change(&world, &entry(1, "a")).await.unwrap_err();
+    assert!(matches!(&moved, ChangeError::Moved(which) if *which == [0]) && !moved.is_transient(), "{moved}");
+    assert_eq!(world.changes().len(), 1);
 }

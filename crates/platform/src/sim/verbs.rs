@@ -5,12 +5,17 @@ use std::sync::Arc;
 use anomaly_core::Timestamp;
 
 use super::SimWorld;
+use super::entries::OwnedChanges;
 use super::state::{Commit, Expected, State};
 use crate::metrics::{BatchMetrics, EmitMetrics};
-use crate::model::{AnomalyRecord, Checkpoint, Epoch, Key, ShardId, ShardInfo, StateRecord, Transaction};
+use crate::model::{
+    AnomalyRecord, Checkpoint, Entry, EntryChange, EntryKey, Epoch, Key, ShardId, ShardInfo, StateRecord, TableChange,
+    Transaction,
+};
 use crate::ports::{
-    AnomalyQuery, BeginEpoch, CommitError, CommitTransaction, FindAnomalies, GetDeviceState, GetObject, GetTagged,
-    ListCheckpoints, ListObjects, ListShards, Listed, LoadCheckpoint, LoadEpoch, PutError, PutIfAbsent, StoreError,
+    AnomalyQuery, BeginEpoch, ChangeEntries, ChangeError, CommitError, CommitTransaction, FindAnomalies, FindDue,
+    ForgetChanges, GetDeviceState, GetObject, GetTagged, ListCheckpoints, ListDay, ListEntries, ListObjects,
+    ListShards, Listed, LoadCheckpoint, LoadEntry, LoadEpoch, Order, PutError, PutIfAbsent, ReadChanges, StoreError,
     Stored, Tagged,
 };
 
@@ -106,6 +111,66 @@ impl GetDeviceState for SimWorld {
             Ok(state.states.get(&pk).map(|(_, state)| state.clone()))
         })
         .await
+    }
+}
+
+impl LoadEntry for SimWorld {
+    async fn load_entry(&self, key: &EntryKey) -> Result<Option<Entry>, StoreError> {
+        let owned = key.clone();
+        self.call("load entry", key.to_string(), move |state| Ok(state.entries.get(&owned).cloned())).await
+    }
+}
+
+impl ListEntries for SimWorld {
+    async fn list_entries(
+        &self,
+        pk: &str,
+        sk_prefix: &str,
+        order: Order,
+        count_max: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let (owned, prefix) = (pk.to_owned(), sk_prefix.to_owned());
+        let list = move |state: &mut State| Ok(state.list_entries(&owned, &prefix, order, count_max));
+        self.call("list entries", format!("{pk} {sk_prefix}"), list).await
+    }
+}
+
+impl ChangeEntries for SimWorld {
+    async fn change_entries(&self, changes: &[EntryChange<'_>]) -> Result<(), ChangeError> {
+        let changes = OwnedChanges::of(changes)?;
+        self.call("change entries", changes.target(), move |state| state.change_entries(changes)).await
+    }
+}
+
+impl FindDue for SimWorld {
+    async fn find_due(&self, queue: &str, until: Timestamp, count_max: usize) -> Result<Vec<Entry>, StoreError> {
+        let owned = queue.to_owned();
+        let find = move |state: &mut State| Ok(state.find_due(&owned, until, count_max));
+        self.call("find due", queue.to_owned(), find).await
+    }
+}
+
+impl ListDay for SimWorld {
+    async fn list_day(&self, day: &str, sk_prefix: &str, count_max: usize) -> Result<Vec<Entry>, StoreError> {
+        let (owned, prefix) = (day.to_owned(), sk_prefix.to_owned());
+        let list = move |state: &mut State| Ok(state.list_day(&owned, &prefix, count_max));
+        self.call("list day", format!("{day} {sk_prefix}"), list).await
+    }
+}
+
+impl ReadChanges for SimWorld {
+    async fn read_changes(&self, after: u64, count_max: usize) -> Result<Vec<TableChange>, StoreError> {
+        self.call("read changes", after.to_string(), move |state| Ok(state.changes.read(after, count_max))).await
+    }
+}
+
+impl ForgetChanges for SimWorld {
+    async fn forget_changes(&self, through: u64) -> Result<(), StoreError> {
+        let forget = move |state: &mut State| {
+            state.changes.forget(through);
+            Ok(())
+        };
+        self.call("forget changes", through.to_string(), forget).await
     }
 }
 

@@ -4,8 +4,8 @@ use anomaly_core::{
     Anomaly, AnomalyId, Contribution, DetectorId, DeviceStatus, Explanation, Outcome, Severity, Timestamp,
 };
 use platform::model::{
-    AnomalyRecord, Checkpoint, CheckpointChange, ContentHash, HashRange, Key, ObjectRef, Segment, ShardId, SnapshotRef,
-    StateRecord,
+    AnomalyRecord, Checkpoint, CheckpointChange, ContentHash, DayPlace, Due, Entry, EntryChange, EntryKey, HashRange,
+    Key, ObjectRef, Segment, ShardId, SnapshotRef, StateRecord,
 };
 use telemetry::sequence::SequenceNumber;
 
@@ -99,4 +99,23 @@ pub(crate) fn state(tenant: &str, device: &str, number: u32) -> StateRecord {
         seq: seq(number),
         expires_at: EXPIRES_AT,
     }
+}
+
+/// An incident of pump-1, in no index.
+pub(crate) fn entry(sk: &str, version: u64) -> Entry {
+    let body = serde_json::json!({ "version": version, "said": sk });
+    Entry { key: EntryKey::new("acme#pump-1", sk), version, due: None, day: None, expires_at: Some(EXPIRES_AT), body }
+}
+
+pub(crate) fn due(entry: Entry, queue: &str, seconds: i64) -> Entry {
+    Entry { due: Some(Due { queue: queue.to_owned(), at: at(seconds) }), ..entry }
+}
+
+pub(crate) fn on_day(entry: Entry, day: &str, seconds: i64) -> Entry {
+    Entry { day: Some(DayPlace { day: day.to_owned(), at: at(seconds) }), ..entry }
+}
+
+/// On condition of the version before.
+pub(crate) fn next(entry: &Entry) -> EntryChange<'_> {
+    EntryChange { entry, expected: entry.version.checked_sub(1).filter(|version| *version > 0) }
 }

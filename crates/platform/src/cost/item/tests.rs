@@ -84,6 +84,23 @@ mod against_what_is_sent {
 
     use super::*;
     use crate::aws::items::{self, Item};
+    use crate::aws::json;
+    use crate::model::{DayPlace, Due};
+
+    fn entry(with_places: bool) -> Entry {
+        let body = json!({ "none": null, "list": [[], {}, 1e-138, 1.5, -20, true], "summary": "zu heiß" });
+        let mut entry: Entry = serde_json::from_value(json!({
+            "key": { "pk": "acme#pump-7", "sk": "I#1" }, "version": 1_200, "body": body
+        }))
+        .unwrap();
+        if with_places {
+            let at = Timestamp::MIN;
+            entry.due = Some(Due { queue: "due#3".to_owned(), at });
+            entry.day = Some(DayPlace { day: "acme#1980-01-01".to_owned(), at });
+            entry.expires_at = Some(1_800_000_000);
+        }
+        entry
+    }
 
     fn value(of: &AttributeValue) -> u64 {
         match of {
@@ -117,6 +134,9 @@ mod against_what_is_sent {
             assert_eq!(anomaly_bytes(&record), item(&items::anomaly(&record).unwrap()), "{tail}");
         }
         assert_eq!(state_bytes(&state()), item(&items::state(&state()).unwrap()));
+        for entry in [entry(false), entry(true)] {
+            assert_eq!(entry_bytes(&entry), item(&json::entry(&entry)));
+        }
     }
 }
 

@@ -1,8 +1,10 @@
+use anomaly_core::Timestamp;
 use serde_json::json;
 
 use super::*;
 use crate::cost::{Architecture, Prices, Rate};
-use crate::model::{AnomalyRecord, CheckpointChange, CheckpointGuard, StateRecord};
+use crate::model::{AnomalyRecord, CheckpointChange, CheckpointGuard, Entry, EntryChange, StateRecord};
+use crate::ports::{ChangeEntries as _, FindDue as _, ListEntries as _, LoadEntry as _, Order};
 use crate::sim::SimWorld;
 
 fn shard() -> ShardId {
@@ -128,4 +130,62 @@ fn an_invocation_is_charged_by_memory_and_begun_milliseconds() {
     assert!(rate.invocation(Usage::default(), 0).lambda_gb_seconds > 0.0);
     let expected = 0.2 + 13.3334 + 10.0 + 2_000.0 * 0.5e-3;
     assert!((rate.microdollars(&used) - expected).abs() < 1e-6, "{}", rate.microdollars(&used));
+}
+
+/// `kib`: about how large; `due`: second of the hour, 0 for none.
+fn entry(sk: &str, version: u64, kib: usize, due: i64) -> Entry {
+    let at = 1_700_000_000_000_i64 + due * 1000;
+    let due = (due > 0).then(|| json!({ "queue": "due#0", "at": at }));
+    serde_json::from_value(json!({
+        "key": { "pk": "t#d", "sk": sk }, "version": version, "due": due,
+        "body": "x".repeat((kib * 1024).saturating_sub(200)),
+    }))
+    .unwrap()
+}
+
+async fn change(world: &Metered<SimWorld>, entries: &[Entry]) {
+    let expected = |version: u64| (version > 1).then_some(version - 1);
+    let changes: Vec<_> =
+        entries.iter().map(|entry| EntryChange { entry, expected: expected(entry.version) }).collect();
+    world.change_entries(&changes).await.unwrap();
+}
+
+#[tokio::test]
+async fn one_entry_pays_once_and_several_pay_twice() {
+    let (world, meter) = world();
+    change(&world, &[entry("a", 1, 3, 0)]).await;
+    assert_eq!(meter.take(), Usage { dynamodb_calls: 1, dynamodb_write_units: 3, ..Usage::default() });
+    change(&world, &[entry("a", 2, 1, 0), entry("b", 1, 2, 0)]).await;
+    let used = meter.take();
+    assert_eq!((used.dynamodb_calls, used.dynamodb_write_units), (1, 2 * (3 + 2)), "the old one is larger");
+}
+
+#[tokio::test]
+async fn an_index_is_paid_for_by_where_the_entry_was_and_is() {
+    let (world, meter) = world();
+    let mut versions = 1..;
+    for (due, units, what) in [
+        (0, 0, "it is in no index"),
+        (5, 2, "it is put in"),
+        (5, 2, "it stays where it is"),
+        (9, 4, "it is taken out and put in"),
+        (0, 2, "it is taken out"),
+    ] {
+        change(&world, &[entry("a", versions.next().unwrap(), 2, due)]).await;
+        assert_eq!(meter.take().dynamodb_index_write_units, units, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_question_to_an_index_pays_half() {
+    let (world, meter) = world();
+    change(&world, &[entry("a", 1, 9, 5), entry("b", 1, 9, 6)]).await;
+    let _ = meter.take();
+    world.load_entry(&entry("a", 1, 9, 5).key).await.unwrap();
+    assert_eq!(meter.take().dynamodb_read_units, 3);
+    world.list_entries("t#d", "", Order::OldestFirst, 9).await.unwrap();
+    assert_eq!(meter.take().dynamodb_read_units, 5);
+    let until = Timestamp::MAX;
+    assert_eq!(world.find_due("due#0", until, 9).await.unwrap().len(), 2);
+    assert_eq!(meter.take(), Usage { dynamodb_calls: 1, dynamodb_read_units: 3, ..Usage::default() });
 }

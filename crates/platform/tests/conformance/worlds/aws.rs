@@ -71,19 +71,19 @@ fn keys(hash: &str, range: Option<&str>) -> Vec<KeySchemaElement> {
     std::iter::once(element(hash, KeyType::Hash)).chain(range.map(|name| element(name, KeyType::Range))).collect()
 }
 
-/// As `infra/pipeline.yaml` makes them, as far as keys and the index go.
+/// As `infra/pipeline.yaml` makes them, as far as keys and indexes go.
 async fn make_tables(config: &SdkConfig, settings: &AwsSettings) {
     let dynamodb = aws_sdk_dynamodb::Client::new(config);
-    let by_day = GlobalSecondaryIndex::builder()
-        .index_name("by_day")
-        .set_key_schema(Some(keys("day", Some("at"))))
-        .projection(Projection::builder().projection_type(ProjectionType::All).build())
-        .build()
-        .unwrap();
+    let index = |name: &str, hash: &str, range: &str| {
+        let index = GlobalSecondaryIndex::builder().index_name(name).set_key_schema(Some(keys(hash, Some(range))));
+        index.projection(Projection::builder().projection_type(ProjectionType::All).build()).build().unwrap()
+    };
+    let indexes = vec![index("by_day", "day", "at"), index("by_due", "queue", "due")];
     let results = dynamodb.create_table().table_name(&settings.results_table);
     let results = results.set_key_schema(Some(keys("pk", Some("sk")))).billing_mode(BillingMode::PayPerRequest);
-    let attributes = ["pk", "sk", "day", "at"].map(attribute).to_vec();
-    results.set_attribute_definitions(Some(attributes)).global_secondary_indexes(by_day).send().await.unwrap();
+    let attributes = ["pk", "sk", "day", "at", "queue", "due"].map(attribute).to_vec();
+    let results = results.set_attribute_definitions(Some(attributes)).set_global_secondary_indexes(Some(indexes));
+    results.send().await.unwrap();
     let checkpoints = dynamodb.create_table().table_name(&settings.checkpoints_table);
     let checkpoints = checkpoints.set_key_schema(Some(keys("pk", None))).billing_mode(BillingMode::PayPerRequest);
     checkpoints.attribute_definitions(attribute("pk")).send().await.unwrap();
