@@ -10,6 +10,7 @@ mod key;
 mod text;
 
 use anomaly_core::{Severity, Timestamp};
+use serde::{Deserialize, Serialize};
 
 pub use json::MessageJson;
 pub use text::{ONE_LINE_CHARS_MAX, SMS_CHARS_MAX, SUBJECT_CHARS_MAX};
@@ -26,7 +27,7 @@ pub const METRICS_TOLD_MAX: usize = 8;
 pub const SAMPLE_MAX: usize = 10;
 
 /// One notice, as it goes to every channel.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Message {
     /// Whose devices these are.
     pub tenant: String,
@@ -49,7 +50,8 @@ pub struct Message {
 }
 
 /// What a message tells.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum News {
     /// An incident's course.
     Incident(Course, Finding),
@@ -60,7 +62,8 @@ pub enum News {
 }
 
 /// What became of an incident.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Course {
     /// It began.
     Opened,
@@ -81,7 +84,7 @@ pub enum Course {
 }
 
 /// What was found at the device.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
     /// The device.
     pub device: String,
@@ -96,7 +99,7 @@ pub struct Finding {
 }
 
 /// Openings that were held back and are told at once.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Digest {
     /// Incidents.
     pub count: u64,

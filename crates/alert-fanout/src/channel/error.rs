@@ -63,6 +63,22 @@ impl SendError {
         Self { is_auth_failure: true, ..Self::misconfigured(channel, what, remedy) }
     }
 
+    /// The far side did not say whether it has taken the message over.
+    #[must_use]
+    pub fn unanswered(channel: &str) -> Self {
+        Self::retry(channel, None, "no answer", "nothing: it is tried again")
+    }
+
+    /// The profile cannot be read now.
+    pub(crate) fn unknown(channel: &str, what: &str) -> Self {
+        Self::retry(channel, None, what, "nothing, unless it stays")
+    }
+
+    /// The profile has no channel of that name any more.
+    pub(crate) fn gone(channel: &str) -> Self {
+        Self::refused(channel, "the profile has no channel of this name any more", "put it back, or leave it")
+    }
+
     pub(crate) fn secret(channel: &str, error: &SecretError) -> Self {
         if error.is_transient() {
             Self::retry(channel, None, error.to_string(), "nothing, unless it stays")

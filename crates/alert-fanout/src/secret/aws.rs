@@ -1,11 +1,11 @@
 //! Secrets from AWS Secrets Manager, by name or ARN. Keep them as plain text, not as a table of keys and values.
 
-use aws_config::SdkConfig;
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
 use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::config::retry::RetryConfig;
+use aws_sdk_secretsmanager::config::timeout::TimeoutConfig;
 use aws_sdk_secretsmanager::error::SdkError;
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
+use aws_types::SdkConfig;
 
 use super::{Secret, SecretError, SecretRef, Secrets};
 use crate::channel::CONNECT_TIMEOUT;

@@ -1,0 +1,77 @@
+//! Which region tells people.
+//!
+//! In a pair of regions both have every anomaly, by replication or because both find it. One of them tells: the one that the
+//! item says. It alone writes incidents too, because of two writers to a global table the later one wins, whatever the
+//! conditions said (DynamoDB Developer Guide, "Global tables"). The other has its incidents by replication, so that after a switch
+//! it knows what was told.
+
+use anomaly_core::Timestamp;
+use platform::model::{Entry, EntryChange};
+use platform::ports::{ChangeEntries, ChangeError, LoadEntry, StoreError};
+use serde::{Deserialize, Serialize};
+
+use crate::place;
+
+/// Who has the say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Active {
+    /// The region that tells people.
+    pub region: String,
+    /// Counts the switches.
+    pub epoch: u64,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// Who has the say; `None` where there was never more than one region.
+///
+/// # Errors
+/// The store's, or a permanent one when the item is not to be read.
+pub async fn load<W: LoadEntry + Sync>(world: &W) -> Result<Option<(Active, u64)>, StoreError> {
+    let Some(entry) = world.load_entry(&place::active()).await? else { return Ok(None) };
+    let active = serde_json::from_value(entry.body).map_err(|error| {
+        StoreError::permanent("read the active region", place::active().pk, format!("{error}; write the item anew"))
+    })?;
+    Ok(Some((active, entry.version)))
+}
+
+/// Whether this region is to tell people.
+///
+/// # Errors
+/// As [`load`].
+pub async fn is_active<W: LoadEntry + Sync>(world: &W, region: &str) -> Result<bool, StoreError> {
+    Ok(load(world).await?.is_none_or(|(active, _)| active.region == region))
+}
+
+/// Gives a region the say. `false`: it has it already. Safe to repeat.
+///
+/// # Errors
+/// The store's; a transient one where somebody else switches at the same time.
+pub async fn switch<W>(world: &W, region: &str, now: Timestamp) -> Result<bool, StoreError>
+where
+    W: LoadEntry + ChangeEntries + Sync,
+{
+    let before = load(world).await?;
+    if before.as_ref().is_some_and(|(active, _)| active.region == region) {
+        return Ok(false);
+    }
+    let epoch = before.as_ref().map_or(1, |(active, _)| active.epoch + 1);
+    let expected = before.map(|(_, version)| version);
+    let active = Active { region: region.to_owned(), epoch, since: now };
+    let entry = Entry {
+        key: place::active(),
+        version: expected.unwrap_or(0) + 1,
+        due: None,
+        day: None,
+        expires_at: None,
+        body: serde_json::to_value(&active).unwrap_or_default(),
+    };
+    match world.change_entries(&[EntryChange { entry: &entry, expected }]).await {
+        Ok(()) => Ok(true),
+        Err(ChangeError::Store(error)) => Err(error),
+        Err(other) => Err(StoreError {
+            kind: platform::ports::StoreErrorKind::Throttled,
+            ..StoreError::permanent("switch the active region", region, other.to_string())
+        }),
+    }
+}

@@ -1,0 +1,112 @@
+//! One device: what is told of it, and that it is told once.
+
+use anomaly_core::Severity;
+use anomaly_core::incident::{Matcher, Silence};
+use platform::model::{Entry, EntryChange};
+use platform::ports::{ChangeEntries as _, ListEntries as _, Order};
+use platform::sim::SimWorld;
+
+use super::plant::{TENANT, at, block_on, changes, fanout, finding, in_time, state, store, take, tick_through, world};
+use super::receiver::{Mood, Receiver};
+
+async fn only(world: &SimWorld, receiver: &Receiver, channel: &str) -> Vec<&'static str> {
+    let incidents = world.list_entries(&format!("{TENANT}#oven-1"), "I#", Order::OldestFirst, 10).await.unwrap();
+    assert_eq!(incidents.len(), 1, "one incident");
+    receiver.courses(channel).into_values().next().unwrap_or_default()
+}
+
+#[test]
+fn a_fault_is_told_when_it_begins_and_when_it_is_over() {
+    block_on(async {
+        let (world, receiver) = (world(), Receiver::default());
+        let fanout = fanout(&world, &receiver);
+        let began = store(&world, &[finding("oven-1", 0, Severity::Warning)], &[state("oven-1", 0, true)]).await;
+        assert_eq!(take(&fanout, &began, at(1)).await.sent, 1);
+        let over = store(&world, &[], &[state("oven-1", 300, false)]).await;
+        assert_eq!(take(&fanout, &over, at(301)).await.sent, 0, "it has to stay normal for a while");
+        tick_through(&fanout, 360, 1_200).await;
+        assert_eq!(only(&world, &receiver, "ops").await, ["opened", "resolved"]);
+        assert!(receiver.courses("chief").is_empty(), "it was never critical");
+    });
+}
+
+#[test]
+fn changes_that_come_again_change_nothing() {
+    block_on(async {
+        let (world, receiver) = (world(), Receiver::default());
+        let first = fanout(&world, &receiver);
+        store(&world, &[finding("oven-1", 0, Severity::Critical)], &[state("oven-1", 0, true)]).await;
+        let all = changes(&world).await;
+        take(&first, &all, at(1)).await;
+        take(&first, &all, at(2)).await;
+        // A new process knows nothing, not even after the incident has closed.
+        store(&world, &[], &[state("oven-1", 60, false)]).await;
+        take(&first, &changes(&world).await, at(61)).await;
+        tick_through(&first, 120, 7_200).await;
+        take(&fanout(&world, &receiver), &changes(&world).await, at(7_300)).await;
+        assert_eq!(only(&world, &receiver, "ops").await, ["opened", "resolved"]);
+        assert_eq!(receiver.got().len(), 4, "two messages over two channels");
+    });
+}
+
+#[test]
+fn a_message_that_was_not_taken_is_tried_again() {
+    block_on(async {
+        let (world, receiver) = (world(), Receiver::default());
+        let fanout = fanout(&world, &receiver);
+        receiver.be(vec![Mood::Busy, Mood::Busy, Mood::TakesSilently, Mood::Takes]);
+        let began = store(&world, &[finding("oven-1", 0, Severity::Warning)], &[state("oven-1", 0, true)]).await;
+        let done = take(&fanout, &began, at(1)).await;
+        assert_eq!((done.sent, done.unsent), (0, 1));
+        tick_through(&fanout, 60, 900).await;
+        assert_eq!(only(&world, &receiver, "ops").await, ["opened"]);
+        assert_eq!(receiver.got().len(), 2, "the one whose answer was lost came twice, under one key");
+    });
+}
+
+#[test]
+fn what_is_silenced_is_told_when_the_silence_is_over_and_it_still_is() {
+    block_on(async {
+        let (world, receiver) = (world(), Receiver::default());
+        let fanout = fanout(&world, &receiver);
+        let silence = Silence {
+            id: "s1".to_owned(),
+            matcher: Matcher { device: Some("oven-*".to_owned()), ..Matcher::default() },
+            until: at(600),
+            by: "jo".to_owned(),
+            reason: "maintenance".to_owned(),
+        };
+        let entry = Entry {
+            key: alert_fanout::place::silence(TENANT, "s1"),
+            version: 1,
+            due: None,
+            day: None,
+            expires_at: None,
+            body: serde_json::to_value(&silence).unwrap(),
+        };
+        world.change_entries(&[EntryChange { entry: &entry, expected: None }]).await.unwrap();
+        let began = store(&world, &[finding("oven-1", 0, Severity::Warning)], &[state("oven-1", 0, true)]).await;
+        take(&fanout, &began, at(1)).await;
+        tick_through(&fanout, 60, 590).await;
+        assert!(receiver.got().is_empty());
+        tick_through(&fanout, 600, 720).await;
+        assert_eq!(only(&world, &receiver, "ops").await, ["opened"]);
+    });
+}
+
+#[test]
+fn the_region_that_has_not_the_say_is_quiet_and_tells_what_was_missed_when_it_has() {
+    block_on(async {
+        let (world, receiver) = (world(), Receiver::default());
+        let fanout = fanout(&world, &receiver);
+        alert_fanout::active::switch(&world, "elsewhere", at(0)).await.unwrap();
+        let began = store(&world, &[finding("oven-1", 5, Severity::Warning)], &[state("oven-1", 5, true)]).await;
+        take(&fanout, &began, at(6)).await;
+        fanout.tick(at(60), &in_time).await.unwrap();
+        assert!(receiver.got().is_empty());
+        assert!(alert_fanout::active::switch(&world, "local", at(70)).await.unwrap());
+        assert!(!alert_fanout::active::switch(&world, "local", at(71)).await.unwrap(), "it has the say already");
+        tick_through(&fanout, 120, 300).await;
+        assert_eq!(only(&world, &receiver, "ops").await, ["opened"]);
+    });
+}
