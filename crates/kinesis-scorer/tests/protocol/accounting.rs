@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anomaly_core::Timestamp;
-use kinesis_scorer::Scorer;
 use kinesis_scorer::commit::{self, Committed, READINGS_MAX, SEGMENTS_MAX, snapshot_is_due};
 use kinesis_scorer::fold::{Discard, Fold, RawRecord, Tenancy};
 use kinesis_scorer::state::ShardState;
+use kinesis_scorer::{Invocation, Scorer};
 use platform::metrics::{BatchMetrics, EmitMetrics};
 use platform::model::{
     Checkpoint, CheckpointChange, ContentHash, Key, ObjectRef, Segment, SnapshotRef, StateRecord, TRANSACTION_ITEMS_MAX,
@@ -16,7 +16,7 @@ use platform::sim::{Fault, SimWorld, When};
 
 use super::outcome::Outcome;
 use super::workload::{
-    Record, SHARD, at, block_on, config, deliver, deliver_all, deliver_within, message, mixed, resume, scorer,
+    Record, SHARD, at, block_on, config, deliver, deliver_all, deliver_within, event, message, mixed, resume, scorer,
     sequence, shard,
 };
 
@@ -144,9 +144,14 @@ fn a_store_that_gives_no_answer_is_asked_four_times() {
     world.on_every_call(When::verb("commit"), Fault::Unavailable);
     let shard = shard(SHARD);
     let change = CheckpointChange { shard: &shard, next: &next, expected: None };
-    let error = block_on(commit::commit(&world, change, None, &[], &[])).unwrap_err();
+    let (error, waited) = block_on(async {
+        let began = tokio::time::Instant::now();
+        (commit::commit(&world, change, None, &[], &[]).await.unwrap_err(), began.elapsed())
+    });
     assert!(error.is_transient(), "{error}");
     assert_eq!(world.calls().iter().filter(|call| call.verb == "commit").count(), 4);
+    // 50, 100 and 200 ms: each pause is twice the one before.
+    assert!((350..360).contains(&waited.as_millis()), "{waited:?}");
 }
 
 #[test]
@@ -188,4 +193,52 @@ fn a_replay_counts_the_readings_that_it_takes() {
         fold.take(&mut state, &raw, &anomaly_core::ProfileSet::default(), &Tenancy::new(None, "default"), &mut counted);
     }
     assert_eq!(counted.readings, 10);
+}
+
+#[test]
+fn each_batch_reports_itself_alone_and_how_late_and_how_long_it_was() {
+    let (kept, world) = (Kept::default(), SimWorld::new());
+    let process = Scorer::new(world.clone(), kept.clone(), config());
+    let calm = |from: usize| (from..from + 5).map(move |index| message(index, "pump-1", index as i64, 60.0, 2.0));
+    // The last of the second batch is older than what came before it, and is not scored.
+    let late = message(14, "pump-1", 2, 60.0, 2.0);
+    let batches = [hot(5), calm(5).chain(calm(10).take(4)).chain([Record { arrived: at(900_000), ..late }]).collect()];
+    block_on(async {
+        for batch in &batches {
+            let asked = std::sync::atomic::AtomicU64::new(0);
+            // A second passes between two looks at the clock.
+            let remaining =
+                || Duration::from_secs(60 - asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed).min(50));
+            let now = Timestamp::from_millis(batch.last().unwrap().arrived.millis() + 7_000).unwrap();
+            let invocation = Invocation { now, remaining: &remaining, request_id: "test" };
+            process.handle(&event(SHARD, batch), &invocation).await.unwrap();
+        }
+    });
+    let kept = kept.0.lock().unwrap();
+    let of = |metrics: &BatchMetrics| (metrics.readings, metrics.anomalies, metrics.unscored, metrics.lag_ms);
+    assert_eq!(of(&kept[0]), (10, 5, 0, 7_000));
+    assert_eq!(of(&kept[1]), (20, 0, 2, 7_000));
+    assert!(kept.iter().all(|metrics| metrics.elapsed_ms >= 1_000), "{kept:?}");
+    // The store may forget a finding ninety days after its record has arrived.
+    for anomaly in world.anomalies() {
+        assert_eq!(anomaly.expires_at, anomaly.detected_at.millis() / 1_000 + 90 * 86_400);
+    }
+}
+
+#[test]
+fn a_process_keeps_sixteen_shards_warm_and_the_one_unused_longest_goes_first() {
+    let world = SimWorld::new();
+    let process = scorer(&world);
+    let name = |shard: usize| format!("shardId-{shard:012}");
+    block_on(async {
+        for shard in 0..17 {
+            deliver(&process, &name(shard), &hot(1)).await;
+        }
+        for (shard, is_warm) in [(1, true), (16, true), (0, false)] {
+            let before = world.calls().len();
+            deliver(&process, &name(shard), &[message(1, "oven-0", 1, 60.0, 2.0)]).await;
+            let loads = world.calls()[before..].iter().filter(|call| call.verb == "load checkpoint").count();
+            assert_eq!(loads == 0, is_warm, "shard {shard}");
+        }
+    });
 }

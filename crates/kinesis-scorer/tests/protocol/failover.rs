@@ -268,7 +268,8 @@ fn every_call_of_an_adoption_is_counted() {
     let steps = [
         (1, HERE, SHARD, records[..30].to_vec()),
         (2, THERE, SHARD, records[30..60].to_vec()),
-        (3, HERE, SHARD, records[60..80].to_vec()),
+        (3, HERE, SHARD, records[60..70].to_vec()),
+        (3, HERE, SHARD, records[70..80].to_vec()),
         (3, HERE, LEFT, left[..left.len() / 2].to_vec()),
         (4, THERE, LEFT, left[left.len() / 2..].to_vec()),
         (5, THERE, SHARD, records[80..].to_vec()),

@@ -115,3 +115,30 @@ fn profiles_are_looked_at_once_a_refresh_and_no_more() {
     });
     assert_eq!(world.calls().iter().filter(|call| call.verb == "list objects").count(), 3);
 }
+
+#[test]
+fn a_new_process_scores_with_the_profile_that_has_not_changed() {
+    let world = SimWorld::new();
+    world.place_object(profile(), "[metrics.temperature]\nhigh = 65\n");
+    block_on(async {
+        let calm: Vec<Record> = (0..10).map(|index| message(index, "pump-1", index as i64, 60.0, 2.0)).collect();
+        deliver_all(&eager(&world), SHARD, &calm, 10).await;
+        assert!(world.anomalies().is_empty());
+        deliver_all(&eager(&world), SHARD, &warm(10, 10), 10).await;
+    });
+    assert_eq!(world.anomalies().len(), 1, "70 is above 65");
+}
+
+#[test]
+fn a_profile_that_is_too_large_to_read_is_its_tenants_bad_profile_and_nobody_elses() {
+    let world = SimWorld::new();
+    world.place_object(profile(), "[metrics.temperature]\nhigh = 65\n");
+    let large = vec![b'#'; kinesis_scorer::profiles::PROFILE_BYTES_MAX + 1];
+    world.place_object(Key::new("config/umbra/profile.toml").unwrap(), large);
+    block_on(async {
+        let process = eager(&world);
+        let response = super::workload::deliver(&process, SHARD, &warm(10, 0)).await;
+        assert!(response.batch_item_failures.is_empty(), "the batch is committed all the same");
+    });
+    assert_eq!(world.anomalies().len(), 1);
+}

@@ -208,3 +208,19 @@ fn a_sibling_s_fresh_state_wins_over_a_grandparent_s_old_one() {
     block_on(deliver_all(&scorer(&undivided), PARENT, &whole, 150));
     assert_eq!(bytes_of(&state(&world, MERGED)), bytes_of(&state(&undivided, PARENT)));
 }
+
+#[test]
+fn every_call_that_a_child_takes_to_begin_is_counted() {
+    use super::accounting::Kept;
+    let records = mixed(60, 71);
+    let world = SimWorld::new();
+    world.define_shards(STREAM, &topology());
+    let left: Vec<Record> = records[40..].iter().filter(|record| hash_key(&record.key) <= middle()).cloned().collect();
+    block_on(async {
+        deliver_all(&scorer(&world), PARENT, &records[..40], 8).await;
+        let (kept, before) = (Kept::default(), world.calls().len());
+        let process = kinesis_scorer::Scorer::new(world.clone(), kept.clone(), super::workload::config());
+        deliver(&process, LEFT, &left).await;
+        assert_eq!(kept.0.lock().unwrap()[0].calls, (world.calls().len() - before) as u64);
+    });
+}

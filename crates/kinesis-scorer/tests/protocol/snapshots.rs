@@ -33,9 +33,13 @@ fn a_process_that_is_told_to_end_leaves_a_snapshot_and_nothing_to_replay() {
         let process = scorer(&world);
         // Two minutes apart at most, so that no snapshot is due but the first.
         deliver_all(&process, SHARD, &records[..10], 5).await;
-        assert!(!world.checkpoint(&shard(SHARD)).unwrap().segments.is_empty());
+        let before = world.checkpoint(&shard(SHARD)).unwrap();
+        assert!(!before.segments.is_empty());
         process.shut_down().await;
-        assert!(world.checkpoint(&shard(SHARD)).unwrap().segments.is_empty());
+        let after = world.checkpoint(&shard(SHARD)).unwrap();
+        assert!(after.segments.is_empty());
+        // Every commit is counted, so that who remembers the one before finds out.
+        assert_eq!(after.version, before.version + 1);
         deliver_all(&scorer(&world), SHARD, &records[10..], 25).await;
     });
     assert_eq!(Outcome::of(&world), Outcome::fault_free(&records));
