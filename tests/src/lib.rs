@@ -12,6 +12,7 @@ mod functions;
 mod lake;
 mod plant;
 mod stack;
+mod subscriber;
 mod wait;
 mod world;
 
@@ -20,5 +21,6 @@ pub use functions::kill;
 pub use lake::{Line, bronze, quarantine};
 pub use plant::{Accepted, Plant, Sent};
 pub use stack::{Settings, Stack};
+pub use subscriber::{Subscriber, Told};
 pub use wait::until;
 pub use world::World;

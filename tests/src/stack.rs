@@ -1,4 +1,4 @@
-//! `infra/pipeline.yaml`, deployed on the emulator with the real zip.
+//! The templates of `infra/`, deployed on the emulator with the real zips.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,7 +9,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use aws_sdk_s3::primitives::ByteStream;
 
 use crate::wait::until;
-use crate::world::{REGION, World};
+use crate::world::World;
 
 const DEPLOYED_WITHIN: Duration = Duration::from_mins(1);
 const CODE_BUCKET: &str = "millrace-code";
@@ -23,38 +23,74 @@ pub struct Settings {
     pub batch_records: u32,
 }
 
-/// A deployed pipeline of its own. It stays until the emulator ends.
+/// A deployed stack of its own. It stays until the emulator ends.
 pub struct Stack {
     world: World,
     name: String,
+    environment: String,
     outputs: BTreeMap<String, String>,
 }
 
 impl Stack {
-    /// Deploys the template under a name that no other test uses, and waits until it is complete.
+    /// Deploys the pipeline under a name that no other test uses, and waits until it is complete.
     ///
     /// # Errors
     /// The zip or the template cannot be read, a call fails, or the stack is rolled back; the message has the reasons.
     pub async fn deploy(world: &World, settings: Settings) -> Result<Self> {
         let environment = unique_environment()?;
-        let code_key = upload_code(world, &environment).await?;
-        let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra/pipeline.yaml");
-        let template =
-            std::fs::read_to_string(&template).with_context(|| format!("cannot read {}", template.display()))?;
-        let stack = Self { world: world.clone(), name: format!("millrace-{environment}"), outputs: BTreeMap::new() };
-        let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
         let parameters = [
-            ("Environment", environment.clone()),
-            ("CodeBucket", CODE_BUCKET.to_owned()),
-            ("CodeKey", code_key),
-            ("Architecture", architecture.to_owned()),
+            ("CodeKey", upload_code(world, &environment, &world.zip).await?),
             ("ShardCount", settings.shards.to_string()),
             ("BatchRecords", settings.batch_records.to_string()),
             ("BatchWindowSeconds", "0".to_owned()),
-            ("S3PathStyle", "true".to_owned()),
         ];
+        Self::create(world, "pipeline", &environment, parameters.into()).await
+    }
+
+    /// Deploys the alerts of a pipeline. `claim_seconds` is how long a message waits whose sender was lost.
+    ///
+    /// # Errors
+    /// As [`Self::deploy`].
+    pub async fn deploy_alerts(pipeline: &Self, claim_seconds: u32) -> Result<Self> {
+        let (world, environment) = (&pipeline.world, &pipeline.environment);
+        let zip = world.alerts_zip.as_ref().context("MILLRACE_TEST_ALERTS_ZIP is not set; run `cargo xtask e2e`")?;
+        let mut parameters = vec![
+            ("CodeKey", upload_code(world, environment, zip).await?),
+            ("ClaimSeconds", claim_seconds.to_string()),
+            ("AllowPrivate", "true".to_owned()),
+            ("Secrets", "environment".to_owned()),
+        ];
+        for name in
+            ["ResultsTableName", "ResultsTableArn", "ResultsStreamArn", "CheckpointsTableName", "LakeBucketName"]
+        {
+            parameters.push((name, pipeline.output(name).to_owned()));
+        }
+        Self::create(world, "alerts", environment, parameters).await
+    }
+
+    async fn create(
+        world: &World,
+        template: &str,
+        environment: &str,
+        mut parameters: Vec<(&str, String)>,
+    ) -> Result<Self> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../infra/{template}.yaml"));
+        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let stack = Self {
+            world: world.clone(),
+            name: format!("millrace-{environment}-{template}"),
+            environment: environment.to_owned(),
+            outputs: BTreeMap::new(),
+        };
+        let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
+        parameters.extend([
+            ("Environment", environment.to_owned()),
+            ("CodeBucket", CODE_BUCKET.to_owned()),
+            ("Architecture", architecture.to_owned()),
+            ("S3PathStyle", "true".to_owned()),
+        ]);
         let mut form = vec![
-            ("TemplateBody".to_owned(), template),
+            ("TemplateBody".to_owned(), text),
             // The template names no IAM resource, so it asks for no more than this.
             ("Capabilities.member.1".to_owned(), "CAPABILITY_IAM".to_owned()),
         ];
@@ -82,7 +118,7 @@ impl Stack {
     /// The template has no such output.
     #[must_use]
     pub fn output(&self, key: &str) -> &str {
-        self.outputs.get(key).unwrap_or_else(|| panic!("infra/pipeline.yaml has no output {key}: {:?}", self.outputs))
+        self.outputs.get(key).unwrap_or_else(|| panic!("{} has no output {key}: {:?}", self.name, self.outputs))
     }
 
     /// The world it is deployed in.
@@ -117,29 +153,10 @@ impl Stack {
         .await
     }
 
-    /// One call of CloudFormation's query protocol, on this stack. The answer is XML.
+    /// One call of CloudFormation, on this stack. The answer is XML.
     fn cloudformation(&self, action: &str, form: &[(String, String)]) -> Result<String> {
-        let form = [("Action", action), ("Version", "2010-05-15"), ("StackName", self.name.as_str())]
-            .into_iter()
-            .chain(form.iter().map(|(key, value)| (key.as_str(), value.as_str())));
-        let mut answer = ureq::post(&self.world.endpoint)
-            .config()
-            .http_status_as_error(false)
-            .build()
-            .header(
-                "Authorization",
-                format!(
-                    "AWS4-HMAC-SHA256 Credential=test/20260101/{REGION}/cloudformation/aws4_request, \
-                     SignedHeaders=host, Signature=none"
-                ),
-            )
-            .send_form(form)
-            .with_context(|| format!("{action} was not answered"))?;
-        let text = answer.body_mut().read_to_string().with_context(|| format!("{action} was not answered in text"))?;
-        if !answer.status().is_success() {
-            bail!("{action} failed with {}: {text}", answer.status());
-        }
-        Ok(text)
+        let of_this = [("StackName".to_owned(), self.name.clone())];
+        self.world.query("cloudformation", "2010-05-15", action, of_this.iter().chain(form))
     }
 }
 
@@ -154,14 +171,13 @@ fn unique_environment() -> Result<String> {
     Ok(format!("t{}{letter}", std::process::id()))
 }
 
-async fn upload_code(world: &World, environment: &str) -> Result<String> {
+async fn upload_code(world: &World, environment: &str, zip: &Path) -> Result<String> {
     // Creating one's own bucket again is no error in us-east-1.
     world.s3.create_bucket().bucket(CODE_BUCKET).send().await.context("cannot create the bucket for code")?;
-    let zip = ByteStream::from_path(&world.zip)
-        .await
-        .with_context(|| format!("cannot read the zip {}", world.zip.display()))?;
-    let key = format!("{environment}/kinesis-scorer.zip");
-    world.s3.put_object().bucket(CODE_BUCKET).key(&key).body(zip).send().await.context("cannot upload the zip")?;
+    let function = zip.parent().and_then(Path::file_name).context("a zip lies in its function's folder")?;
+    let key = format!("{environment}/{}.zip", function.display());
+    let body = ByteStream::from_path(zip).await.with_context(|| format!("cannot read the zip {}", zip.display()))?;
+    world.s3.put_object().bucket(CODE_BUCKET).key(&key).body(body).send().await.context("cannot upload the zip")?;
     Ok(key)
 }
 
@@ -170,7 +186,7 @@ fn status(description: &str) -> Option<&str> {
 }
 
 /// The text of every `<tag>…</tag>`, in order. Enough for answers whose elements of that name hold only text.
-fn every<'xml>(xml: &'xml str, tag: &str) -> impl Iterator<Item = &'xml str> {
+pub(crate) fn every<'xml>(xml: &'xml str, tag: &str) -> impl Iterator<Item = &'xml str> {
     let (open, close) = (format!("<{tag}>"), format!("</{tag}>"));
     let mut rest = xml;
     std::iter::from_fn(move || {

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use anyhow::{Context, Result, bail};
+
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 
 /// The Region everything is deployed to.
@@ -14,6 +16,8 @@ pub struct World {
     pub endpoint: String,
     /// The zip of `kinesis-scorer`.
     pub zip: PathBuf,
+    /// The zip of `alert-fanout`, where the run has built it.
+    pub alerts_zip: Option<PathBuf>,
     /// Client of the lake.
     pub s3: aws_sdk_s3::Client,
     /// Client of the two tables.
@@ -55,10 +59,45 @@ impl World {
         Some(Self {
             endpoint,
             zip: zip.into(),
+            alerts_zip: variable("MILLRACE_TEST_ALERTS_ZIP").map(PathBuf::from),
             s3: aws_sdk_s3::Client::from_conf(s3),
             dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb),
             kinesis: aws_sdk_kinesis::Client::from_conf(kinesis),
         })
+    }
+
+    /// One call of a service by the query protocol, as a form. The answer is XML.
+    ///
+    /// # Errors
+    /// The call fails, or is refused; the message has the answer.
+    pub fn query<'f>(
+        &self,
+        service: &str,
+        version: &str,
+        action: &str,
+        form: impl IntoIterator<Item = &'f (String, String)>,
+    ) -> Result<String> {
+        let form = [("Action", action), ("Version", version)]
+            .into_iter()
+            .chain(form.into_iter().map(|(key, value)| (key.as_str(), value.as_str())));
+        let mut answer = ureq::post(&self.endpoint)
+            .config()
+            .http_status_as_error(false)
+            .build()
+            .header(
+                "Authorization",
+                format!(
+                    "AWS4-HMAC-SHA256 Credential=test/20260101/{REGION}/{service}/aws4_request, \
+                     SignedHeaders=host, Signature=none"
+                ),
+            )
+            .send_form(form)
+            .with_context(|| format!("{action} was not answered"))?;
+        let text = answer.body_mut().read_to_string().with_context(|| format!("{action} was not answered in text"))?;
+        if !answer.status().is_success() {
+            bail!("{action} failed with {}: {text}", answer.status());
+        }
+        Ok(text)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The function's settings, read once, every mistake reported at once.
 
 use std::fmt;
+use std::time::Duration;
 
 /// Everything the fan-out is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +13,9 @@ pub struct Config {
     pub region: String,
     /// `MILLRACE_KEPT_DAYS`: how long a closed incident is kept, 1 to 3650 days. Default 90, as anomalies are.
     pub kept_days: u32,
+    /// `MILLRACE_CLAIM_SECONDS`: how long who has claimed a message has it alone, 1 to 3600 seconds. It must be longer than
+    /// an invocation may last, or two send the same. What a lost process has claimed is sent that much later. Default 120.
+    pub claim_seconds: u32,
     /// `MILLRACE_LINK`: an address that messages name to read on, `https://…`. Default none.
     pub link: Option<String>,
     /// `MILLRACE_SECRETS`: where the channels' keys are: `aws` (Secrets Manager), `environment` (`MILLRACE_SECRET_…`), or
@@ -151,12 +155,18 @@ impl Config {
             environment: read.optional("MILLRACE_ENVIRONMENT").unwrap_or_else(|| "dev".to_owned()),
             region: region.unwrap_or_else(|| "local".to_owned()),
             kept_days: read.number("MILLRACE_KEPT_DAYS", 1, 3_650, 90),
+            claim_seconds: read.number("MILLRACE_CLAIM_SECONDS", 1, 3_600, 120),
             link: read.optional("MILLRACE_LINK"),
             secrets: read.secrets(if on_aws { SecretsPlace::Aws } else { SecretsPlace::Environment }),
             allow_private: read.switch("MILLRACE_ALLOW_PRIVATE", !on_aws),
             stores,
         };
         if read.mistakes.is_empty() { Ok(config) } else { Err(ConfigError(read.mistakes)) }
+    }
+
+    /// How long a claim holds.
+    pub(crate) fn claim(&self) -> Duration {
+        Duration::from_secs(u64::from(self.claim_seconds))
     }
 
     /// The defaults, for one machine.
@@ -166,6 +176,7 @@ impl Config {
             environment: "local".to_owned(),
             region: "local".to_owned(),
             kept_days: 90,
+            claim_seconds: 120,
             link: None,
             secrets: SecretsPlace::Environment,
             allow_private: true,

@@ -14,8 +14,6 @@ use crate::channel::{FailureKind, Receipt, SendError};
 use crate::message::Message;
 use crate::place;
 
-/// How long a claim holds: longer than an invocation may last.
-pub const CLAIM: Duration = Duration::from_mins(2);
 /// How long it is tried: after that nobody would look at the message any more.
 pub const TRIED_FOR: Duration = Duration::from_hours(6);
 /// The first pause; each is twice the one before.
@@ -104,10 +102,10 @@ impl Claimed {
         Ok(Some(Self { key: entry.key.clone(), version: entry.version + 1, delivery }))
     }
 
-    /// As it is stored while it is claimed.
+    /// As it is stored while it is claimed; `claim` is how long the claim holds.
     #[must_use]
-    pub fn entry(&self, now: Timestamp) -> Entry {
-        self.stored(Some(later(now, CLAIM)), now)
+    pub fn entry(&self, now: Timestamp, claim: Duration) -> Entry {
+        self.stored(Some(later(now, claim)), now)
     }
 
     /// Given back without a try: whoever comes next may have it.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anomaly_core::Timestamp;
-use tracing::level_filters::LevelFilter;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use platform::clock;
 use platform::ports::AlertWorld;
 use serde_json::value::RawValue;
+use tracing::level_filters::LevelFilter;
 
 pub use lambda_runtime::Error;
 

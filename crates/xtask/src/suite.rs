@@ -17,6 +17,8 @@ use crate::{Architecture, lint, venv};
 
 /// The package, and with it the function, of the scorer.
 pub(crate) const SCORER: &str = "kinesis-scorer";
+/// The package, and with it the function, of the fan-out.
+const ALERTS: &str = "alert-fanout";
 
 /// Template lint, unit and doc tests, then the packaged functions on the emulator.
 ///
@@ -46,10 +48,12 @@ pub(crate) fn end_to_end(repository: &Repository) -> Result<()> {
 
 fn packaged_flows(repository: &Repository, emulator: &Emulator, runner: Runner) -> Result<()> {
     let zips = lambda_zip::all(repository, host_architecture())?;
-    let scorer = zip_of(&zips, SCORER)?;
+    let (scorer, alerts) = (zip_of(&zips, SCORER)?, zip_of(&zips, ALERTS)?);
     step("end-to-end tests", || {
         let mut tests = runner.command(repository, Scope::EndToEnd);
-        run(in_test_world(&mut tests, emulator).env("MILLRACE_TEST_ZIP", &scorer.path))
+        run(in_test_world(&mut tests, emulator)
+            .env("MILLRACE_TEST_ZIP", &scorer.path)
+            .env("MILLRACE_TEST_ALERTS_ZIP", &alerts.path))
     })
 }
 

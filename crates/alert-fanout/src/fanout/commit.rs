@@ -195,7 +195,7 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
         let kept_days = self.config.kept_days;
         let mut entries: Vec<(Entry, Option<u64>)> =
             pack.drafts.iter().flat_map(|draft| draft.entries(holds, now, kept_days)).collect();
-        entries.extend(pack.claimed.iter().map(|claimed| (claimed.entry(now), None)));
+        entries.extend(pack.claimed.iter().map(|claimed| (claimed.entry(now, self.config.claim()), None)));
         entries.extend(pack.budget.iter().map(|budget| budget.entry(now)));
         let changes: Vec<EntryChange<'_>> =
             entries.iter().map(|(entry, expected)| EntryChange { entry, expected: *expected }).collect();

@@ -100,7 +100,7 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
     async fn claim(&self, entry: &Entry, now: Timestamp) -> Result<Vec<Claimed>, StoreError> {
         let again = Claimed::again(entry, now).map_err(|error| broken(entry, &error))?;
         let Some(claimed) = again else { return Ok(Vec::new()) };
-        let stored = claimed.entry(now);
+        let stored = claimed.entry(now, self.config.claim());
         match self.world.change_entries(&[EntryChange { entry: &stored, expected: Some(entry.version) }]).await {
             Ok(()) => Ok(vec![claimed]),
             // Another tick has it.
@@ -122,7 +122,7 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
             channels.into_iter().map(one).collect()
         });
         let mut entries = vec![budget.entry(now)];
-        entries.extend(claimed.iter().map(|claimed| (claimed.entry(now), None)));
+        entries.extend(claimed.iter().map(|claimed| (claimed.entry(now, self.config.claim()), None)));
         let changes: Vec<EntryChange<'_>> =
             entries.iter().map(|(entry, expected)| EntryChange { entry, expected: *expected }).collect();
         match self.world.change_entries(&changes).await {

@@ -110,3 +110,12 @@ fn the_region_that_has_not_the_say_is_quiet_and_tells_what_was_missed_when_it_ha
         assert_eq!(only(&world, &receiver, "ops").await, ["opened"]);
     });
 }
+
+#[test]
+fn the_profile_in_the_documents_is_one() {
+    let text = include_str!("../../../../docs/operations/alerts.md");
+    let (_, after) = text.split_once("```toml\n").unwrap();
+    let (profile, _) = after.split_once("```").unwrap();
+    let parsed = telemetry::profile::parse_profile(profile).unwrap();
+    assert_eq!((parsed.alerts.channels.len(), parsed.alerts.routes.len(), parsed.alerts.maintenance.len()), (2, 2, 1));
+}

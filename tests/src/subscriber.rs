@@ -1,0 +1,88 @@
+//! Somebody who has subscribed to a topic: a queue, and what came into it.
+//!
+//! SNS and SQS are called by hand, by the query protocol, for the reasons that CloudFormation is.
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::stack::every;
+use crate::world::{REGION, World};
+
+/// A queue that is subscribed to a topic.
+pub struct Subscriber {
+    world: World,
+    queue: String,
+}
+
+/// A message that came through the topic.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// The body, which is JSON for machines.
+    pub body: Value,
+    /// The attributes that subscriptions filter by.
+    pub attributes: Value,
+    /// The subject, which a mail has.
+    pub subject: String,
+}
+
+fn pair(key: &str, value: impl Into<String>) -> (String, String) {
+    (key.to_owned(), value.into())
+}
+
+impl Subscriber {
+    /// Makes a queue of this name and subscribes it.
+    ///
+    /// # Errors
+    /// A call fails.
+    pub fn new(world: &World, topic: &str, name: &str) -> Result<Self> {
+        let made = world.query("sqs", "2012-11-05", "CreateQueue", &[pair("QueueName", name)])?;
+        let queue = every(&made, "QueueUrl").next().context("CreateQueue names no queue")?.to_owned();
+        let account = topic.split(':').nth(4).context("the topic's ARN has no account")?;
+        let form = [
+            pair("TopicArn", topic),
+            pair("Protocol", "sqs"),
+            pair("Endpoint", format!("arn:aws:sqs:{REGION}:{account}:{name}")),
+        ];
+        world.query("sns", "2010-03-31", "Subscribe", &form)?;
+        Ok(Self { world: world.clone(), queue })
+    }
+
+    /// Takes what has come since the last time.
+    ///
+    /// # Errors
+    /// A call fails, or a message is none of SNS.
+    pub fn take(&self) -> Result<Vec<Told>> {
+        let mut told = Vec::new();
+        loop {
+            let form = [pair("QueueUrl", self.queue.as_str()), pair("MaxNumberOfMessages", "10")];
+            let answer = self.world.query("sqs", "2012-11-05", "ReceiveMessage", &form)?;
+            let bodies: Vec<String> = every(&answer, "Body").map(unescape).collect();
+            if bodies.is_empty() {
+                return Ok(told);
+            }
+            for handle in every(&answer, "ReceiptHandle") {
+                let form = [pair("QueueUrl", self.queue.as_str()), pair("ReceiptHandle", unescape(handle))];
+                self.world.query("sqs", "2012-11-05", "DeleteMessage", &form)?;
+            }
+            for body in bodies {
+                let envelope: Value = serde_json::from_str(&body).context("what SNS sends is JSON")?;
+                let message = envelope["Message"].as_str().context("what SNS sends has a message")?;
+                told.push(Told {
+                    body: serde_json::from_str(message).with_context(|| format!("no JSON: {message}"))?,
+                    attributes: envelope["MessageAttributes"].clone(),
+                    subject: envelope["Subject"].as_str().unwrap_or_default().to_owned(),
+                });
+            }
+        }
+    }
+}
+
+/// The five entities of XML.
+fn unescape(text: &str) -> String {
+    let text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#34;", "\"");
+    text.replace("&apos;", "'")
+        .replace("&#39;", "'")
+        .replace("&#xA;", "\n")
+        .replace("&#10;", "\n")
+        .replace("&amp;", "&")
+}
