@@ -24,9 +24,9 @@ struct Books {
     now_ms: i64,
     /// The shard of the invocation that runs, and its number.
     task: (u64, Arc<str>),
-    /// By invocation.
-    open: BTreeMap<u64, Basis>,
-    /// What a process may still have in its memory, by process and shard.
+    /// By invocation: what it has listed, or what the state came from that it found in its process's memory.
+    open: BTreeMap<u64, Option<Basis>>,
+    /// What the state in a process's memory came from, by process and shard: that of the invocation that ended last.
     kept: BTreeMap<(u32, String), Basis>,
     /// Of every commit that was tried. Two processes that adopted from different lists may try the very same one.
     tried: BTreeMap<Commit, Vec<Basis>>,
@@ -49,36 +49,44 @@ impl Ledger {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An invocation goes on.
-    pub(crate) fn goes_on(&self, task: u64, shard: &Arc<str>, now_ms: i64) {
+    /// An invocation goes on. The first time it takes what its process remembers of the shard.
+    pub(crate) fn goes_on(&self, task: u64, process: u32, shard: &Arc<str>, now_ms: i64) {
         let mut books = self.books();
         (books.task, books.now_ms) = ((task, Arc::clone(shard)), now_ms);
+        if !books.open.contains_key(&task) {
+            let remembered = books.kept.get(&(process, shard.to_string())).cloned();
+            books.open.insert(task, remembered);
+        }
     }
 
-    pub(crate) fn listed(&self, process: u32, checkpoints: &[(ShardId, Checkpoint)]) {
+    /// An invocation has ended, and has left its state in its process's memory.
+    pub(crate) fn ends(&self, task: u64, process: u32, shard: &str) {
+        let mut books = self.books();
+        if let Some(Some(basis)) = books.open.remove(&task) {
+            books.kept.insert((process, shard.to_owned()), basis);
+        }
+    }
+
+    pub(crate) fn listed(&self, checkpoints: &[(ShardId, Checkpoint)]) {
         let mut books = self.books();
         let basis = Basis { at_ms: books.now_ms, checkpoints: checkpoints.to_vec(), missing: BTreeSet::new() };
-        let (task, shard) = books.task.clone();
-        books.open.insert(task, basis.clone());
-        books.kept.insert((process, shard.to_string()), basis);
+        let task = books.task.0;
+        books.open.insert(task, Some(basis));
     }
 
-    pub(crate) fn missed(&self, process: u32, key: &Key) {
+    pub(crate) fn missed(&self, key: &Key) {
         let mut books = self.books();
-        let (task, shard) = books.task.clone();
-        if let Some(basis) = books.open.get_mut(&task) {
+        let task = books.task.0;
+        if let Some(Some(basis)) = books.open.get_mut(&task) {
             basis.missing.insert(key.clone());
-            let basis = basis.clone();
-            books.kept.insert((process, shard.to_string()), basis);
         }
     }
 
     /// A commit is tried.
-    pub(crate) fn tried(&self, process: u32, shard: &ShardId, next: &Checkpoint) {
+    pub(crate) fn tried(&self, shard: &ShardId, next: &Checkpoint) {
         let mut books = self.books();
         let Some(commit) = commit(shard, next) else { return };
-        let own = books.open.get(&books.task.0);
-        let Some(basis) = own.or_else(|| books.kept.get(&(process, shard.shard.clone()))).cloned() else { return };
+        let Some(Some(basis)) = books.open.get(&books.task.0).cloned() else { return };
         books.tried.entry(commit).or_default().push(basis);
     }
 

@@ -374,9 +374,11 @@ impl Run {
             });
             let Some(index) = ready else { return };
             let waker = Waker::from(self.tasks[index].flag());
-            self.ledger.goes_on(self.tasks[index].number, &self.tasks[index].shard, self.now_ms);
+            let Task { number, process, shard, .. } = &self.tasks[index];
+            self.ledger.goes_on(*number, *process, shard, self.now_ms);
             if let Some(answer) = self.tasks[index].poll(&mut Context::from_waker(&waker)) {
                 let task = self.tasks.remove(index);
+                self.ledger.ends(task.number, task.process, &task.shard);
                 self.ended(task, answer);
             }
         }

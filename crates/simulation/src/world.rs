@@ -6,7 +6,7 @@ use anomaly_core::Timestamp;
 use platform::metrics::{BatchMetrics, EmitMetrics};
 use platform::model::{Checkpoint, Epoch, Key, ShardId, ShardInfo, Transaction};
 use platform::ports::{
-    CommitError, CommitTransaction, GetTagged, GetObject, ListCheckpoints, ListObjects, ListShards, Listed,
+    CommitError, CommitTransaction, GetObject, GetTagged, ListCheckpoints, ListObjects, ListShards, Listed,
     LoadCheckpoint, LoadEpoch, PutError, PutIfAbsent, StoreError, Stored, Tagged,
 };
 use platform::sim::{Fault, SimWorld, When};
@@ -57,7 +57,7 @@ impl ListCheckpoints for World {
         self.arm(fault);
         let answer = self.flaws.peers(self.store.list_checkpoints(region, stream).await);
         if let Ok(listed) = &answer {
-            self.ledger.listed(self.process, listed);
+            self.ledger.listed(listed);
         }
         ticket.hear().await;
         answer
@@ -77,7 +77,7 @@ impl LoadEpoch for World {
 impl CommitTransaction for World {
     async fn commit(&self, transaction: &Transaction<'_>) -> Result<(), CommitError> {
         if let Some(change) = &transaction.checkpoint {
-            self.ledger.tried(self.process, change.shard, change.next);
+            self.ledger.tried(change.shard, change.next);
         }
         let target = transaction.checkpoint.map_or("results", |change| change.shard.shard.as_str());
         // One part, unless the seeded bug is that there are two.
@@ -107,7 +107,7 @@ impl GetObject for World {
         self.arm(fault);
         let answer = self.store.get_object(key, bytes_max).await;
         if matches!(answer, Ok(None)) {
-            self.ledger.missed(self.process, key);
+            self.ledger.missed(key);
         }
         ticket.hear().await;
         answer
