@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::output::Format;
 use crate::ui::Ui;
-use crate::{anomalies, completions, demo, esm, eval, explain, replay, simulate};
+use crate::{alerts, anomalies, completions, demo, esm, eval, explain, replay, simulate};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -17,6 +17,7 @@ Examples:
   millrace simulate --devices 3 --days 2 --out plant.ndjson
   millrace eval labelled run.csv --labels labels.csv   how good the verdicts are on your data
   millrace anomalies list --dir millrace-data --device pump-00001
+  millrace alerts list --open                           what is wrong now, and what was told of it
   millrace esm events/*.json --bootstrap bootstrap.zip  a Lambda function as a Kinesis stream would drive it
 
 Data goes to standard output, words to standard error.
@@ -63,6 +64,9 @@ pub(crate) enum Command {
     /// Look at stored anomalies
     #[command(subcommand)]
     Anomalies(anomalies::Command),
+    /// Look at incidents and what was told of them, take care of them, silence them
+    #[command(subcommand)]
+    Alerts(Box<alerts::Command>),
     /// Say why: a stored anomaly, or a row of a file, abnormal or not
     Explain(explain::Args),
     /// Drive a function as Lambda's event source mapping does, from files or a Kinesis stream
@@ -82,6 +86,7 @@ pub(crate) fn run(command: Command, ui: &Ui) -> anyhow::Result<()> {
         Command::Simulate(args) => simulate::run(&args, ui),
         Command::Eval(command) => eval::run(&command, ui),
         Command::Anomalies(command) => anomalies::run(&command, ui),
+        Command::Alerts(command) => alerts::run(&command, ui),
         Command::Explain(args) => explain::run(&args, ui),
         Command::Esm(args) => esm::run(&args, ui),
         Command::Completions(args) => completions::run(&args),

@@ -3,11 +3,15 @@
 //!
 //! The plant is a function of its seed, so the stream can be made again: a run that was killed goes on after the last
 //! committed record, and a second run in the same folder goes on where the first has ended. At the end the lake is read
-//! back and every record that the plant has ever sent must be in it, once.
+//! back and every record that the plant has ever sent must be in it, once. Beside it, incidents are opened and closed in the
+//! plant's time; nothing is sent to anybody.
 
+mod alerts;
+mod as_of;
 mod check;
 mod faults;
 mod feed;
+mod incidents;
 mod ledger;
 mod report;
 mod room;
@@ -23,7 +27,10 @@ use platform::embedded::Local;
 use simulator::{Plant, PlantConfig};
 
 use crate::ui::{Ui, Usage};
+pub(crate) use alerts::plant_time;
+use alerts::{Alerts, Shown, Wake};
 use faults::Faults;
+use incidents::Incidents;
 use ledger::Ledger;
 use report::{Report, Tally};
 
@@ -66,7 +73,8 @@ pub(crate) fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
     runtime.block_on(async {
         let _answered = large_files_are_errors()?;
         let world = Local::open(&args.dir)?;
-        let report = play(args, &world, ui).await?;
+        let (report, incidents) = play(args, &world, ui).await?;
+        incidents.print(ui)?;
         report.print(ui)?;
         anyhow::ensure!(report.is_whole(), "{}", report.damage());
         Ok(())
@@ -80,7 +88,7 @@ fn large_files_are_errors() -> std::io::Result<tokio::signal::unix::Signal> {
     signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))
 }
 
-async fn play(args: &Args, world: &Local, ui: &Ui) -> anyhow::Result<Report> {
+async fn play(args: &Args, world: &Local, ui: &Ui) -> anyhow::Result<(Report, Incidents)> {
     let plant_of = |days: u32| PlantConfig {
         seed: args.seed,
         devices: args.devices.get(),
@@ -106,8 +114,14 @@ async fn play(args: &Args, world: &Local, ui: &Ui) -> anyhow::Result<Report> {
 
     let faults = Faults::default();
     tracing::subscriber::set_global_default(faults.clone()).context("somebody else listens to the log")?;
+    let bar =
+        ui.progress(Some(plant.emissions_max()), "{bar:32} {percent:>3} %  {pos} messages  {per_sec}  {eta} left");
+    let shown = Shown { above: ui.tells_all().then(|| bar.clone()) };
+    let devices = (0..args.devices.get()).filter_map(|device| plant.device_name(device));
+    let end = start + i64::from(days.to) * DAY_MS + feed::TRAVEL_MS;
+    let (alerts, wake) = (Alerts::open(world, devices, end, shown).await?, Wake::default());
     let watch = Stopwatch::start();
-    let sent = match feed::feed(plant.clone(), &scorer, &faults, ui).await {
+    let sent = match feed_and_follow(plant.clone(), &scorer, &faults, alerts, &wake, bar).await {
         Ok(sent) => sent,
         Err(error) => {
             if let Some(words) = room::lacking(&args.dir, plant.emissions_max()) {
@@ -123,7 +137,29 @@ async fn play(args: &Args, world: &Local, ui: &Ui) -> anyhow::Result<Report> {
     let stored = check::count(world, &feed::shards()).await?;
     ledger.finish(days.to)?;
     let span = (start + i64::from(days.from) * DAY_MS, start + i64::from(days.to) * DAY_MS);
-    Report::new(world, &plant, span, &tally, elapsed, sent, stored).await
+    let incidents = Incidents::new(world, &plant, span).await?;
+    let report = Report::new(world, &plant, span, &tally, elapsed, (sent, stored), incidents.counts()).await?;
+    Ok((report, incidents))
+}
+
+/// The plant into the scorer, and its findings into incidents, until both are done.
+async fn feed_and_follow(
+    plant: Plant,
+    scorer: &Arc<feed::DemoScorer>,
+    faults: &Faults,
+    alerts: Alerts,
+    wake: &Wake,
+    bar: indicatif::ProgressBar,
+) -> anyhow::Result<u64> {
+    let mut following = std::pin::pin!(alerts.follow(wake.clone()));
+    let sent = tokio::select! {
+        fed = feed::feed(plant, scorer, faults, wake, bar) => fed?,
+        // It ends before the feed only when it cannot go on.
+        stopped = &mut following => return stopped.and(Err(anyhow::anyhow!("the incidents ended before the plant"))),
+    };
+    wake.over();
+    following.await?;
+    Ok(sent)
 }
 
 #[cfg(test)]

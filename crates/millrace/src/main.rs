@@ -1,5 +1,6 @@
 //! The command line of Millrace: everything a person does. This file only wires.
 
+mod alerts;
 mod anomalies;
 mod cli;
 mod completions;

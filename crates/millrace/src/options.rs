@@ -1,6 +1,6 @@
 //! Values on the command line: checked as they are read, so that a mistake is a usage error that names the option.
 
-use anomaly_core::{DeviceName, TenantName, Timestamp};
+use anomaly_core::{DeviceName, Severity, TenantName, Timestamp};
 
 /// Tenant of every command where none is named: whose plant `demo` and `simulate` make.
 pub(crate) const TENANT_DEFAULT: &str = "demo";
@@ -29,6 +29,53 @@ pub(crate) fn anomaly_id(text: &str) -> Result<String, String> {
     } else {
         Err("expected 4 to 32 hexadecimal digits, as `millrace anomalies list` shows them".to_owned())
     }
+}
+
+/// An id of an incident or its beginning.
+pub(crate) fn incident_id(text: &str) -> Result<String, String> {
+    let digits = text.chars().all(|c| c.is_ascii_hexdigit());
+    if digits && (4..=32).contains(&text.len()) {
+        Ok(text.to_ascii_lowercase())
+    } else {
+        Err("expected 4 to 32 hexadecimal digits, as `millrace alerts list` shows them".to_owned())
+    }
+}
+
+/// Longest name of a person, reason and note, in bytes: what is stored of them.
+const TEXT_BYTES_MAX: usize = 1_024;
+
+/// What a person says: a name, a reason, a note.
+pub(crate) fn words(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err("must not be empty".to_owned());
+    }
+    if text.len() > TEXT_BYTES_MAX {
+        return Err(format!("has {} bytes, the limit is {TEXT_BYTES_MAX}", text.len()));
+    }
+    Ok(text.to_owned())
+}
+
+/// A pattern of names, in which `*` stands for any run of characters.
+pub(crate) fn pattern(text: &str) -> Result<String, String> {
+    let max = telemetry::profile::PATTERN_BYTES_MAX;
+    if (1..=max).contains(&text.len()) { Ok(text.to_owned()) } else { Err(format!("must have 1 to {max} bytes")) }
+}
+
+/// A severity.
+pub(crate) fn severity(text: &str) -> Result<Severity, String> {
+    let known = [Severity::Info, Severity::Warning, Severity::Critical];
+    let found = known.into_iter().find(|severity| severity.as_str() == text);
+    found.ok_or_else(|| "expected info, warning or critical".to_owned())
+}
+
+/// A long span of time, such as `90m`, `2h`, `7d` or `2w`, of days of 24 hours. In milliseconds, a minute to `DAYS_MAX` days.
+pub(crate) fn long_span_ms<const DAYS_MAX: i64>(text: &str) -> Result<i64, String> {
+    let expected = || format!("expected a span such as 90m, 2h or 7d, a minute to {DAYS_MAX} days");
+    let span: jiff::Span = text.parse().map_err(|_| expected())?;
+    let days = jiff::SpanRelativeTo::days_are_24_hours();
+    let millis = span.total((jiff::Unit::Millisecond, days)).map_err(|_| expected())? as i64;
+    if (60_000..=DAYS_MAX * 86_400_000).contains(&millis) { Ok(millis) } else { Err(expected()) }
 }
 
 /// An instant: RFC 3339, or a date and time without a zone, which is UTC, or a date, which is its first instant.
@@ -84,5 +131,15 @@ mod tests {
             assert_eq!(span_ms(text), Ok(millis), "{text}");
         }
         assert!(span_ms("0").is_err() && span_ms("-1s").is_err() && span_ms("often").is_err());
+    }
+
+    #[test]
+    fn a_long_span_has_a_unit_and_bounds() {
+        for (text, hours) in [("2h", 2), ("7d", 168), ("2w", 336), ("1d 12h", 36), ("120m", 2), ("30d", 720)] {
+            assert_eq!(long_span_ms::<30>(text), Ok(hours * 3_600_000), "{text}");
+        }
+        for text in ["31d", "59s", "-2h", "1mo", "2", "soon", ""] {
+            assert!(long_span_ms::<30>(text).unwrap_err().contains("30 days"), "{text}");
+        }
     }
 }

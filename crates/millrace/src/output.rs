@@ -40,6 +40,11 @@ impl<'a> Cell<'a> {
         Self::Text(text.into())
     }
 
+    /// A cell of text, or of nothing.
+    pub(crate) fn perhaps(text: Option<impl Into<Cow<'a, str>>>) -> Self {
+        text.map_or(Self::Nothing, Self::text)
+    }
+
     /// A cell of what `value` displays.
     pub(crate) fn shown(value: &impl ToString) -> Self {
         Self::Text(Cow::Owned(value.to_string()))

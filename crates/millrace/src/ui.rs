@@ -125,6 +125,11 @@ impl Ui {
         }
     }
 
+    /// Whether everything is wanted.
+    pub(crate) fn tells_all(&self) -> bool {
+        self.words >= Words::Many
+    }
+
     /// Says something that may be a mistake.
     pub(crate) fn warn(&self, words: impl Display) {
         say(format_args!("{} {words}", self.coloured("warning:", "33")));
@@ -173,7 +178,8 @@ fn is_closed_pipe(cause: &(dyn Error + 'static)) -> bool {
     cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
 }
 
-fn say(words: impl Display) {
+/// A line on standard error, whoever wants to hear it.
+pub(crate) fn say(words: impl Display) {
     // Where standard error is closed there is nobody left to tell.
     let _said = writeln!(io::stderr().lock(), "{words}");
 }

@@ -2,6 +2,7 @@
 //! is killed is the matter of `tests/soak`.
 #![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -30,6 +31,37 @@ fn a_second_run_in_the_same_folder_goes_on_where_the_first_ended() {
     assert_eq!(second["messages_stored_once"], second["messages_sent"]);
     let (first, second) = (first["messages_sent"].as_f64().unwrap(), second["messages_sent"].as_f64().unwrap());
     assert!(second > 1.9 * first, "{first} then {second}");
+}
+
+/// The closed incidents of a folder, by their ids.
+fn closed(dir: &Path) -> BTreeMap<String, serde_json::Value> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_millrace"));
+    let args = ["alerts", "list", "--closed", "--since", "30d", "--limit", "1000", "--output", "json", "--dir"];
+    let output = command.args(args).arg(dir).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let listed: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+    listed.into_iter().map(|incident| (incident["id"].as_str().unwrap().to_owned(), incident)).collect()
+}
+
+#[test]
+fn incidents_are_told_in_the_time_of_the_plant_and_only_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = finish(dir.path());
+    let told = |report: &serde_json::Value| report["alerts_told"].as_f64().unwrap();
+    let incidents = first["incidents"].as_f64().unwrap();
+    assert!(incidents >= 1.0 && told(&first) >= incidents, "{first}");
+    let before = closed(dir.path());
+    assert!(!before.is_empty());
+    for incident in before.values() {
+        let (opened, told) = (incident["opened"].as_str().unwrap(), incident["told"].as_str().unwrap());
+        assert!(opened <= told && told < "2026-01-08", "a plant of two days from 2026-01-05: {incident}");
+    }
+    finish(dir.path());
+    let after = closed(dir.path());
+    let day = |incident: &serde_json::Value| incident["opened"].as_str().unwrap()[..10].to_owned();
+    for (id, incident) in before.iter().filter(|(_, incident)| day(incident) == "2026-01-05") {
+        assert_eq!(after.get(id), Some(incident), "what was over on the first day is as it was");
+    }
 }
 
 #[test]

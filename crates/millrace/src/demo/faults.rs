@@ -32,8 +32,8 @@ struct Heard {
 /// Batches could not be committed, and the run has stopped.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the demo has stopped, because a batch could not be committed; what is committed is safe: mend this and run the same \
-     command again, it goes on from there\n  {}", .0
+    "the demo has stopped, because a batch or an incident could not be committed; what is committed is safe: mend this and \
+     run the same command again, it goes on from there\n  {}", .0
 )]
 pub(super) struct Stopped(String);
 
@@ -76,7 +76,8 @@ impl Subscriber for Faults {
         let mut entry = Entry::default();
         event.record(&mut entry);
         let Entry { shard, error, is_lasting } = entry;
-        self.failed(&format!("{shard}: {error}"));
+        // What follows from batches, the incidents, is of no shard.
+        self.failed(&if shard.is_empty() { error } else { format!("{shard}: {error}") });
         if is_lasting {
             self.0.is_over.notify_one();
         }

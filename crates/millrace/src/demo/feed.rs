@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anomaly_core::Timestamp;
 use anyhow::Context as _;
+use indicatif::ProgressBar;
 use kinesis_scorer::{Invocation, Scorer};
 use platform::clock;
 use platform::embedded::Local;
@@ -14,9 +15,9 @@ use platform::ports::LoadCheckpoint as _;
 use simulator::{Emission, PayloadFormat, Plant};
 
 use super::TENANT;
+use super::alerts::Wake;
 use super::faults::Faults;
 use super::report::Tally;
-use crate::ui::Ui;
 
 /// Name of the demo's stream.
 const STREAM: &str = "demo";
@@ -25,11 +26,11 @@ const SHARDS: u32 = 2;
 /// Bytes that wait in the stream before the plant has to wait.
 const STREAM_BYTES_MAX: usize = 32 << 20;
 /// How long after the measurement a message arrives.
-const TRAVEL_MS: i64 = 250;
+pub(super) const TRAVEL_MS: i64 = 250;
 /// Messages put between two looks at the progress bar.
 const STRIDE: u64 = 1_024;
 
-type DemoScorer = Scorer<Local, Arc<Tally>>;
+pub(super) type DemoScorer = Scorer<Local, Arc<Tally>>;
 
 /// The demo's shards.
 pub(super) fn shards() -> Vec<ShardId> {
@@ -41,7 +42,13 @@ pub(super) fn shards() -> Vec<ShardId> {
 ///
 /// # Errors
 /// [`super::faults::Stopped`] when a batch cannot be committed; nothing behind it is, then.
-pub(super) async fn feed(plant: Plant, scorer: &Arc<DemoScorer>, faults: &Faults, ui: &Ui) -> anyhow::Result<u64> {
+pub(super) async fn feed(
+    plant: Plant,
+    scorer: &Arc<DemoScorer>,
+    faults: &Faults,
+    wake: &Wake,
+    bar: ProgressBar,
+) -> anyhow::Result<u64> {
     let stream = StreamHandle::new(Stream::new(STREAM, SHARDS, STREAM_BYTES_MAX));
     let world = scorer.world();
     world.define_shards(STREAM, &stream.shards()).await?;
@@ -58,13 +65,11 @@ pub(super) async fn feed(plant: Plant, scorer: &Arc<DemoScorer>, faults: &Faults
             mapping = mapping.starting_after(&shard.shard, checkpoint.last_seq);
         }
     }
-    let bar =
-        ui.progress(Some(plant.emissions_max()), "{bar:32} {percent:>3} %  {pos} messages  {per_sec}  {eta} left");
     let producer = tokio::spawn(produce(plant, stream.clone(), bar));
 
     let handler = |event: Vec<u8>| {
-        let (scorer, faults) = (Arc::clone(scorer), faults.clone());
-        async move { handle(&scorer, &faults, &event).await }
+        let (scorer, faults, wake) = (Arc::clone(scorer), faults.clone(), wake.clone());
+        async move { handle(&scorer, &faults, &wake, &event).await }
     };
     tokio::select! {
         () = run(&stream, &mut mapping, clock::now, handler, drop) => {}
@@ -76,20 +81,23 @@ pub(super) async fn feed(plant: Plant, scorer: &Arc<DemoScorer>, faults: &Faults
     producer.await.context("the plant stopped")?
 }
 
-async fn handle(scorer: &DemoScorer, faults: &Faults, event: &[u8]) -> Result<Vec<u8>, String> {
+async fn handle(scorer: &DemoScorer, faults: &Faults, wake: &Wake, event: &[u8]) -> Result<Vec<u8>, String> {
     faults.attempt();
     let remaining = || Duration::from_hours(1);
     let invocation = Invocation { now: clock::now(), remaining: &remaining, request_id: "demo" };
     let response = scorer.handle(event, &invocation).await.map_err(|error| error.to_string());
     match &response {
-        Ok(response) if response.batch_item_failures.is_empty() => faults.committed(),
+        Ok(response) if response.batch_item_failures.is_empty() => {
+            faults.committed();
+            wake.committed();
+        }
         Ok(_) => {}
         Err(words) => faults.failed(words),
     }
     serde_json::to_vec(&response?).map_err(|error| error.to_string())
 }
 
-async fn produce(mut plant: Plant, stream: StreamHandle, bar: indicatif::ProgressBar) -> anyhow::Result<u64> {
+async fn produce(mut plant: Plant, stream: StreamHandle, bar: ProgressBar) -> anyhow::Result<u64> {
     let (mut emission, mut payload) = (Emission::default(), Vec::new());
     let mut sent = 0;
     while plant.next_into(&mut emission) {

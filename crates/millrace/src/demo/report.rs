@@ -9,6 +9,7 @@ use platform::metrics::{BatchMetrics, EmitMetrics};
 use platform::ports::{AnomalyQuery, FindAnomalies as _};
 use simulator::{Fault, Plant};
 
+use super::incidents::Counts;
 use super::{DAY_MS, TENANT};
 use crate::output::{Cell, Format};
 use crate::ui::Ui;
@@ -56,18 +57,22 @@ pub(super) struct Report {
     missed: usize,
     delay_minutes: Option<f64>,
     false_per_device_week: f64,
+    incidents: u64,
+    told: u64,
+    told_per_device_week: f64,
 }
 
 impl Report {
-    /// Compares what is stored with the plant's truth for `span` (milliseconds, end excluded).
+    /// Compares what is stored with the plant's truth for `span` (milliseconds, end excluded). `sent` and `stored` are messages
+    /// of the plant.
     pub(super) async fn new(
         world: &Local,
         plant: &Plant,
         span: (i64, i64),
         tally: &Tally,
         elapsed: Duration,
-        sent: u64,
-        stored: u64,
+        (sent, stored): (u64, u64),
+        incidents: Counts,
     ) -> anyhow::Result<Self> {
         let (mut delays, mut missed, mut strays) = (Vec::new(), 0, 0_u64);
         let devices = plant.config().devices;
@@ -108,6 +113,9 @@ impl Report {
             missed,
             delay_minutes: delays.get(delays.len() / 2).map(|ms| *ms as f64 / 60_000.0),
             false_per_device_week: strays as f64 / weeks,
+            incidents: incidents.incidents,
+            told: incidents.messages,
+            told_per_device_week: incidents.messages as f64 / weeks,
         })
     }
 
@@ -124,7 +132,7 @@ impl Report {
         )
     }
 
-    fn entries(&self) -> [(&'static str, Cell<'static>); 12] {
+    fn entries(&self) -> [(&'static str, Cell<'static>); 15] {
         let count = |value: u64| Cell::Number(value as f64);
         let seconds = self.elapsed.as_secs_f64();
         let rounded =
@@ -135,6 +143,9 @@ impl Report {
             ("batches", count(self.batches)),
             ("store_calls", count(self.calls)),
             ("anomalies", count(self.anomalies)),
+            ("incidents", count(self.incidents)),
+            ("alerts_told", count(self.told)),
+            ("alerts_told_per_device_week", rounded(self.told_per_device_week, 2)),
             ("faults_found", count(self.found as u64)),
             ("faults_missed", count(self.missed as u64)),
             ("median_delay_minutes", self.delay_minutes.map_or(Cell::Nothing, |minutes| rounded(minutes, 1))),
@@ -159,7 +170,7 @@ impl Report {
             rows.push(&entries.map(|(_, value)| value))?;
             rows.finish()?;
         }
-        ui.note("look closer: `millrace anomalies list`, then `millrace explain ID`");
+        ui.note("look closer: `millrace alerts list`, then `millrace alerts show ID`; `millrace anomalies list`, then `millrace explain ID`");
         Ok(())
     }
 }

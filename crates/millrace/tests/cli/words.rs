@@ -18,9 +18,23 @@ fn help_has_examples_and_the_exit_codes() {
     {
         assert!(help.contains(part), "{part}\n{help}");
     }
-    for verb in
-        [&["replay"][..], &["simulate"], &["anomalies", "list"], &["anomalies", "show"], &["explain"], &["completions"]]
-    {
+    for verb in [
+        &["replay"][..],
+        &["simulate"],
+        &["anomalies", "list"],
+        &["anomalies", "show"],
+        &["alerts", "list"],
+        &["alerts", "show"],
+        &["alerts", "ack"],
+        &["alerts", "resolve"],
+        &["alerts", "silence"],
+        &["alerts", "unsilence"],
+        &["alerts", "silences"],
+        &["alerts", "test-channel"],
+        &["alerts", "tick"],
+        &["explain"],
+        &["completions"],
+    ] {
         let help = millrace(&[verb, &["--help"]].concat()).ok().out;
         assert!(help.contains("Examples:"), "{verb:?}\n{help}");
     }

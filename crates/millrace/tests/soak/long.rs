@@ -6,6 +6,7 @@ mod disks;
 mod kills;
 mod program;
 mod stored;
+mod told;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

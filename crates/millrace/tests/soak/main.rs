@@ -11,6 +11,7 @@ mod kills;
 mod program;
 mod refusals;
 mod stored;
+mod told;
 
 use disks::{Shortage, shortage};
 use program::Program;

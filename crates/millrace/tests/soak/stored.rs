@@ -18,6 +18,8 @@ use telemetry::quarantine::QuarantineReader;
 use telemetry::sequence::SequenceNumber;
 use telemetry::silver::{SilverReader, SilverRow};
 
+use crate::told::Told;
+
 const STREAM: &str = "demo";
 const OBJECTS_MAX: usize = 1_000_000;
 const BYTES_MAX: usize = 1 << 30;
@@ -33,6 +35,9 @@ pub(crate) struct Stored {
     /// Bronze, silver and quarantine: committed rows, in order; one that is there twice is listed twice.
     layers: BTreeMap<&'static str, Vec<Row>>,
     anomalies: Vec<Row>,
+    ids: Vec<String>,
+    /// Incidents and what was told of them.
+    told: Told,
     /// Tables and objects that only an undisturbed end makes equal: device states, stream times, final engine states.
     ends: Vec<String>,
     /// Objects of the three layers that no checkpoint names: written before a crash, never visible.
@@ -56,6 +61,7 @@ impl Stored {
         let mut stored = Self::default();
         runtime.block_on(stored.lake(&local))?;
         for anomaly in runtime.block_on(local.recent_anomalies(None, OBJECTS_MAX))? {
+            stored.ids.push(anomaly.anomaly.id.to_string());
             stored.anomalies.push((anomaly.shard.clone(), anomaly.seq, hash(serde_json::to_string(&anomaly)?)));
         }
         stored.anomalies.sort();
@@ -125,6 +131,7 @@ impl Stored {
         for state in states.query_map([], |row| row.get::<_, String>(0))? {
             self.ends.push(state?);
         }
+        self.told = Told::read(&tables)?;
         Ok(())
     }
 
@@ -136,6 +143,7 @@ impl Stored {
     /// How this folder, whose run has ended, differs from that of an undisturbed one.
     pub(crate) fn differences(&self, reference: &Self) -> Vec<String> {
         let mut found = self.differences_so_far(reference);
+        found.extend(self.told.differences(self.ids.iter().map(String::as_str)));
         for (what, here, there) in [
             ("last records", format!("{:?}", self.tips), format!("{:?}", reference.tips)),
             ("states", self.ends.join("\n"), reference.ends.join("\n")),
@@ -168,6 +176,7 @@ impl Stored {
         found.extend(here.difference(&known).next().map(|row| format!("an anomaly that should not be: {row:?}")));
         let lost = |row: &&Row| is_due(row) && !here.contains(row);
         found.extend(reference.anomalies.iter().find(lost).map(|row| format!("a lost anomaly: {row:?}")));
+        found.extend(self.told.differences_so_far());
         found
     }
 
