@@ -9,7 +9,7 @@ use std::time::Duration;
 use platform::cost::prices::{Amount, Assumed};
 use platform::model::{Checkpoint, Epoch, Key, ShardId, ShardInfo, Transaction};
 use platform::ports::{
-    CommitError, CommitTransaction, GetTagged, GetObject, ListCheckpoints, ListObjects, ListShards, Listed,
+    CommitError, CommitTransaction, GetObject, GetTagged, ListCheckpoints, ListObjects, ListShards, Listed,
     LoadCheckpoint, LoadEpoch, PutError, PutIfAbsent, StoreError, Stored, Tagged,
 };
 use platform::sim::SimWorld;
