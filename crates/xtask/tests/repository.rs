@@ -67,7 +67,7 @@ const LEFT_AT_DEFAULT: [&str; 3] = ["MILLRACE_DIR", "MILLRACE_RESERVE_MS", "MILL
 
 /// Keys of channels have names of their own, and are no settings.
 fn is_left(name: &str) -> bool {
-    LEFT_AT_DEFAULT.contains(&name) || name.starts_with("MILLRACE_SECRET_")
+    LEFT_AT_DEFAULT.contains(&name) || name == "MILLRACE_SECRET" || name.starts_with("MILLRACE_SECRET_")
 }
 
 #[test]
