@@ -26,6 +26,7 @@ mod names;
 mod packed;
 mod read;
 mod schema;
+mod shape;
 mod thrift;
 mod values;
 mod write;
@@ -34,6 +35,7 @@ use anomaly_core::{Outcome, Quality, Timestamp};
 
 pub use self::read::SilverReader;
 pub use self::schema::SCHEMA;
+pub use self::shape::Misshapen;
 pub use self::write::{SilverCell, SilverHead, SilverWriter};
 use crate::sequence::SequenceNumber;
 

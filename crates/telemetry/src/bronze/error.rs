@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::silver::Misshapen;
+
 /// A fault in a bronze, silver or quarantine object. None of them is passed over: a reader that skips loses data unseen.
 #[derive(Debug, thiserror::Error)]
 pub enum LakeError {
@@ -60,6 +62,11 @@ pub enum LakeError {
     /// The Parquet library refused to write or read.
     #[error("the silver object: {0}; if it was being read, fetch it again or restore an earlier version of it")]
     Parquet(#[from] parquet::errors::ParquetError),
+    /// Footer or headers of a Parquet file are not what the format says.
+    #[error(
+        "the silver object: {0}; it is damaged or was not written by Millrace: fetch it again or restore an earlier version"
+    )]
+    Misshapen(#[from] Misshapen),
     /// A Parquet file of another schema.
     #[error("the Parquet file has no column `{column}` of {expected}; it was not written by Millrace's silver writer")]
     Column {

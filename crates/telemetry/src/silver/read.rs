@@ -1,17 +1,19 @@
 //! Bytes to columns to rows, for a replay and for counting.
 
+use std::ops::Range;
+
 use anomaly_core::{Outcome, Quality, Timestamp};
 use bytes::Bytes;
 use parquet::column::reader::{ColumnReaderImpl, get_typed_column_reader};
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, FloatType, Int32Type, Int64Type};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMetaData};
 use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
 
 use serde::de::DeserializeOwned;
 use serde::de::value::{Error as Unknown, StrDeserializer};
 
-use super::{SilverRow, packed};
+use super::{SilverRow, packed, shape};
 use crate::bronze::LakeError;
 use crate::sequence::SequenceNumber;
 
@@ -34,11 +36,12 @@ pub struct SilverReader {
 }
 
 impl SilverReader {
-    /// Reads an object whose columns unpack to at most `bytes_max` bytes.
+    /// Reads an object that takes at most `bytes_max` bytes, unpacked and as rows.
     ///
     /// # Errors
-    /// [`LakeError::Parquet`] for bytes that are not Parquet or are damaged, [`LakeError::Column`] for another schema,
-    /// [`LakeError::Cell`] for a cell that the writer never writes, [`LakeError::TooLarge`].
+    /// [`LakeError::Misshapen`] for bytes that are not Parquet, [`LakeError::Parquet`] for pages that are damaged,
+    /// [`LakeError::Column`] for another schema, [`LakeError::Cell`] for a cell that the writer never writes,
+    /// [`LakeError::TooLarge`].
     pub fn new(object: Vec<u8>, bytes_max: usize) -> Result<Self, LakeError> {
         // The library indexes by what pages claim and panics where they are damaged: an object's fault, not the process's.
         std::panic::catch_unwind(|| Self::read(object, bytes_max)).unwrap_or_else(|_| {
@@ -47,11 +50,15 @@ impl SilverReader {
     }
 
     fn read(object: Vec<u8>, bytes_max: usize) -> Result<Self, LakeError> {
-        let file = SerializedFileReader::new(Bytes::from(object))?;
-        let groups = file.metadata().row_groups();
-        let unpacked = groups.iter().flat_map(RowGroupMetaData::columns).map(ColumnChunkMetaData::uncompressed_size);
-        if unpacked.fold(0, i64::saturating_add) > i64::try_from(bytes_max).unwrap_or(i64::MAX) {
-            return Err(LakeError::TooLarge { what: "silver", bytes_max });
+        let object = Bytes::from(object);
+        let file = open(object.clone())?;
+        let within = |bytes: u64| {
+            let fits = usize::try_from(bytes).is_ok_and(|bytes| bytes <= bytes_max);
+            if fits { Ok(bytes) } else { Err(LakeError::TooLarge { what: "silver", bytes_max }) }
+        };
+        let mut bytes = within(rows_of(file.metadata())?.saturating_mul(ROW_BYTES))?;
+        for chunk in file.metadata().row_groups().iter().flat_map(RowGroupMetaData::columns) {
+            bytes = within(bytes.saturating_add(shape::pages(&object, place(chunk)?)?))?;
         }
         let mut rows = Self::default();
         for index in 0..file.num_row_groups() {
@@ -63,10 +70,9 @@ impl SilverReader {
     /// How many rows an object has, from its footer alone.
     ///
     /// # Errors
-    /// [`LakeError::Parquet`] for bytes that are not Parquet.
+    /// [`LakeError::Misshapen`] and [`LakeError::Parquet`] for bytes that are not Parquet.
     pub fn count(object: Vec<u8>) -> Result<u64, LakeError> {
-        let file = SerializedFileReader::new(Bytes::from(object))?;
-        Ok(u64::try_from(file.metadata().file_metadata().num_rows()).unwrap_or_default())
+        rows_of(open(Bytes::from(object))?.metadata())
     }
 
     /// How many rows there are.
@@ -120,6 +126,37 @@ impl SilverReader {
     }
 }
 
+/// What a row takes while it is read: its cells in [`SilverReader`], and those of one column once more. A column of equal
+/// values has next to no bytes in the file, whatever number of rows it claims.
+const ROW_BYTES: u64 = 256;
+
+/// Has the library read a footer that is what the format says.
+fn open(object: Bytes) -> Result<SerializedFileReader<Bytes>, LakeError> {
+    shape::footer(&object)?;
+    Ok(SerializedFileReader::new(object)?)
+}
+
+/// The rows of all groups, which is what the footer says of the whole.
+fn rows_of(file: &ParquetMetaData) -> Result<u64, LakeError> {
+    let groups = file.row_groups().iter().map(RowGroupMetaData::num_rows);
+    let rows = groups.map(|rows| u64::try_from(rows).ok()).try_fold(0_u64, |all, rows| all.checked_add(rows?));
+    let said = file.file_metadata().num_rows();
+    rows.filter(|rows| i64::try_from(*rows) == Ok(said)).ok_or_else(|| {
+        ParquetError::General(format!("the footer says {said} rows, and its groups have another number")).into()
+    })
+}
+
+/// Where the pages of a column are in the file.
+fn place(chunk: &ColumnChunkMetaData) -> Result<Range<usize>, LakeError> {
+    let start = chunk.dictionary_page_offset().unwrap_or_else(|| chunk.data_page_offset());
+    let end = start.checked_add(chunk.compressed_size());
+    let range = usize::try_from(start).ok().zip(end.and_then(|end| usize::try_from(end).ok()));
+    range.filter(|(start, end)| start <= end).map(|(start, end)| start..end).ok_or_else(|| {
+        let column = chunk.column_path().string();
+        ParquetError::General(format!("the column `{column}` has a negative place or size")).into()
+    })
+}
+
 /// A text that was checked when it was read.
 fn text(bytes: &ByteArray) -> &str {
     bytes.as_utf8().unwrap_or_default()
@@ -140,11 +177,6 @@ impl Group<'_> {
         let about = columns[index].column_descr();
         if about.physical_type() != T::get_physical_type() || about.max_def_level() + about.max_rep_level() > 0 {
             return Err(wrong());
-        }
-        // The library panics where a damaged footer puts a column before the beginning of the file.
-        let start = columns[index].dictionary_page_offset().unwrap_or_else(|| columns[index].data_page_offset());
-        if start < 0 || columns[index].compressed_size() < 0 {
-            return Err(ParquetError::General(format!("the column `{name}` has a negative place or size")).into());
         }
         let rows = usize::try_from(self.group.metadata().num_rows()).unwrap_or_default();
         let mut reader: ColumnReaderImpl<T> = get_typed_column_reader(self.group.get_column_reader(index)?);

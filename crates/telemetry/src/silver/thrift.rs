@@ -3,9 +3,9 @@
 
 /// Types of fields and elements.
 pub(super) const I32: u8 = 5;
-const I64: u8 = 6;
-const BINARY: u8 = 8;
-const LIST: u8 = 9;
+pub(super) const I64: u8 = 6;
+pub(super) const BINARY: u8 = 8;
+pub(super) const LIST: u8 = 9;
 pub(super) const STRUCT: u8 = 12;
 
 /// Writes the fields of one struct after the other into a buffer that its caller keeps.
