@@ -33,11 +33,13 @@ pub enum Target {
     Bronze,
     /// An object of silver.
     Silver,
+    /// One record of the results table's stream.
+    Change,
 }
 
 impl Target {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Event,
         Self::Payload,
         Self::Topic,
@@ -46,6 +48,7 @@ impl Target {
         Self::History,
         Self::Bronze,
         Self::Silver,
+        Self::Change,
     ];
 
     /// Its name, also that of its folder in the corpus.
@@ -60,6 +63,7 @@ impl Target {
             Self::History => "history",
             Self::Bronze => "bronze",
             Self::Silver => "silver",
+            Self::Change => "change",
         }
     }
 
@@ -70,7 +74,7 @@ impl Target {
             Self::Payload => &[Shell::None, Shell::Kpl],
             Self::Snapshot => &[Shell::None, Shell::Snapshot],
             Self::History | Self::Bronze => &[Shell::None, Shell::Zstd],
-            Self::Event | Self::Topic | Self::Profile | Self::Silver => &[Shell::None],
+            Self::Event | Self::Topic | Self::Profile | Self::Silver | Self::Change => &[Shell::None],
         }
     }
 }
@@ -115,6 +119,7 @@ impl Bench {
             Target::History => people::history(input, &self.scratch),
             Target::Bronze => store::bronze(input),
             Target::Silver => store::silver(input),
+            Target::Change => stream::change(input),
         }
     }
 }

@@ -1,6 +1,8 @@
-//! What comes from the stream: events, payloads, topics.
+//! What comes from the streams: events, payloads, topics; changes of the table.
 
 use anomaly_core::{METRICS_MAX, Observation, TenantName, Timestamp};
+use platform::aws::{parse_change, sequence_number};
+use platform::model::Image;
 use serde_json::value::RawValue;
 use telemetry::kinesis::{EVENT_RECORDS_MAX, KinesisEvent, RecordOut, write_event};
 use telemetry::payload::{Context, Decoder, Message, RawForm};
@@ -154,4 +156,25 @@ pub(super) fn topic(input: &[u8]) -> Outcome {
         Topic::Tenant(_) => "tenant".to_owned(),
         Topic::Other => "other".to_owned(),
     })
+}
+
+/// A change says of which item it is, and what it was before or is now; a record always gives the same.
+pub(super) fn change(input: &[u8]) -> Outcome {
+    let Ok(record) = std::str::from_utf8(input) else { return Ok("not text".to_owned()) };
+    let numbered = sequence_number(record).is_some();
+    match parse_change(record) {
+        Ok(change) => {
+            law(change.old.is_some() || change.new.is_some(), "a change has an image")?;
+            law(parse_change(record).is_ok_and(|again| again == change), "a record is always the same change")?;
+            let kind = |image: Option<&Image>| match image {
+                None => "none",
+                Some(Image::Anomaly(_)) => "anomaly",
+                Some(Image::State(_)) => "state",
+                Some(Image::Entry(_)) => "entry",
+                Some(Image::Unknown) => "unknown",
+            };
+            Ok(format!("{numbered} {} {}", kind(change.old.as_ref()), kind(change.new.as_ref())))
+        }
+        Err(error) => Ok(format!("{numbered} {}", kind(&error))),
+    }
 }
