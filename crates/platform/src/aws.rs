@@ -29,7 +29,7 @@ use crate::model::{
 use crate::ports::{
     AnomalyQuery, BeginEpoch, ChangeEntries, ChangeError, CommitError, CommitTransaction, FindAnomalies, FindDue,
     GetDeviceState, GetObject, GetTagged, ListCheckpoints, ListDay, ListEntries, ListObjects, ListShards, Listed,
-    LoadCheckpoint, LoadEntry, LoadEpoch, Order, PutError, PutIfAbsent, StoreError, Stored, Tagged,
+    LoadCheckpoint, LoadEntry, LoadEpoch, Order, PutError, PutIfAbsent, PutRecord, StoreError, Stored, Tagged,
 };
 
 pub use environment::{EnvironmentError, from_environment};
@@ -172,6 +172,18 @@ impl ListObjects for Aws {
 impl ListShards for Aws {
     async fn list_shards(&self, stream: &str) -> Result<Vec<ShardInfo>, StoreError> {
         self.describe_shards(stream).await
+    }
+}
+
+impl PutRecord for Aws {
+    async fn put_record(
+        &self,
+        stream: &str,
+        shard: &ShardInfo,
+        partition_key: &str,
+        data: &[u8],
+    ) -> Result<(), StoreError> {
+        self.put_into_shard(stream, shard, partition_key, data).await
     }
 }
 

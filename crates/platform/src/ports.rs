@@ -206,6 +206,18 @@ pub trait ListShards {
     fn list_shards(&self, stream: &str) -> impl Future<Output = Result<Vec<ShardInfo>, StoreError>> + Send;
 }
 
+/// Puts one record into one shard, which is open. Not safe to repeat: each try that arrives is a record.
+pub trait PutRecord {
+    /// Tries once. The record's partition key is `partition_key`; where it goes is decided by the shard's range alone.
+    fn put_record(
+        &self,
+        stream: &str,
+        shard: &ShardInfo,
+        partition_key: &str,
+        data: &[u8],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
 /// Which anomalies to find.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AnomalyQuery {

@@ -9,6 +9,7 @@ mod poison;
 mod wire;
 
 use anomaly_core::Timestamp;
+use telemetry::payload::PULSE;
 use telemetry::poison::PoisonReason;
 
 use crate::chance::Chance;
@@ -88,6 +89,9 @@ pub fn records(shape: &Shape, chance: &mut Chance) -> Vec<Planned> {
         let (key, data, meaning) = match repeated {
             Some(before) => (before.key, before.data, before.meaning),
             None if chance.happens(shape.poison) => poison::record(&fleet, index, arrived, chance),
+            None if chance.happens(0.01) => {
+                ("millrace-pulse".to_owned(), PULSE.as_bytes().to_vec(), Meaning::default())
+            }
             None => fleet.record(index, arrived, chance),
         };
         made.push(Planned { key, data, arrived, meaning });

@@ -26,6 +26,10 @@ use crate::topic::{SparkplugMessage, SparkplugTopic, Topic};
 use rows::{Origin, Outlet, Row, bad_name, recycle};
 use text::{Arena, Text, any_byte};
 
+/// A record that carries nothing but its time of arrival. It is put into a shard in which everything has fallen silent, so
+/// that the silence is found: the scorer looks at time when a record arrives (`docs/adr/0012-a-pulse-for-quiet-shards.md`).
+pub const PULSE: &str = r#"{"millrace":"pulse"}"#;
+
 /// Where a record arrived.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
@@ -49,7 +53,7 @@ pub struct Message<'m> {
     /// The bytes: of the user record, or of the record.
     pub bytes: &'m [u8],
     /// Observations ordered by device and time, each device and time once; empty for a message that carries no number
-    /// by design (a Sparkplug command, a BIRTH of texts).
+    /// by design (a Sparkplug command, a BIRTH of texts, a [`PULSE`]).
     pub result: Outcome<'m>,
 }
 
@@ -135,6 +139,10 @@ impl Decoder {
             Form::Sparkplug(topic) => {
                 self.sparkplug(bytes, &topic, context, context.arrived, births, emit);
                 false
+            }
+            Form::Pulse => {
+                emit(Ok(&[]));
+                true
             }
             Form::OtherJson(text) => {
                 let Parsed { well_formed, outcome } = json::read_other(text);
@@ -233,6 +241,7 @@ impl Decoder {
 
 /// What the first bytes tell.
 enum Form<'p> {
+    Pulse,
     Object(&'p str),
     Pack(&'p str),
     OtherJson(&'p str),
@@ -242,6 +251,9 @@ enum Form<'p> {
 
 impl<'p> Form<'p> {
     fn of(bytes: &'p [u8], context: &Context<'p>) -> Self {
+        if bytes == PULSE.as_bytes() {
+            return Self::Pulse;
+        }
         let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
         if !matches!(first, Some(b'{' | b'[')) {
             // No field that Sparkplug defines begins with the byte of `{` or `[`.

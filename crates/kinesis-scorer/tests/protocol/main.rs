@@ -8,6 +8,7 @@ mod cuts;
 mod failover;
 mod outcome;
 mod profiles;
+mod quiet;
 mod reshard;
 mod snapshots;
 mod workload;

@@ -23,11 +23,11 @@ pub(crate) struct Outcome {
     anomalies: Vec<AnomalyRecord>,
     states: Vec<StateRecord>,
     /// Raw records by sequence number.
-    bronze: BTreeMap<SequenceNumber, Vec<u8>>,
+    pub(crate) bronze: BTreeMap<SequenceNumber, Vec<u8>>,
     /// Scored readings by sequence number, user record and metric, printed to the bit.
     silver: BTreeSet<String>,
     /// Refused messages by sequence number and user record.
-    quarantine: BTreeMap<(SequenceNumber, u32), (String, Vec<u8>)>,
+    pub(crate) quarantine: BTreeMap<(SequenceNumber, u32), (String, Vec<u8>)>,
     last_seq: Option<SequenceNumber>,
     /// The state that the next process would start from.
     state: Vec<u8>,

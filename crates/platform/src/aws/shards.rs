@@ -1,5 +1,6 @@
 //! The shards of a stream in Kinesis.
 
+use aws_sdk_kinesis::primitives::Blob;
 use aws_sdk_kinesis::types::Shard;
 
 use super::Aws;
@@ -35,6 +36,25 @@ impl Aws {
                 return Ok(shards);
             }
         }
+    }
+
+    pub(super) async fn put_into_shard(
+        &self,
+        stream: &str,
+        shard: &ShardInfo,
+        partition_key: &str,
+        data: &[u8],
+    ) -> Result<(), StoreError> {
+        let call = Call {
+            verb: "put record",
+            target: &shard.shard,
+            action: "kinesis:PutRecord",
+            resource: format!("stream `{stream}`"),
+            setting: "MILLRACE_STREAM",
+        };
+        let put = self.kinesis.put_record().stream_name(stream).partition_key(partition_key).data(Blob::new(data));
+        let put = put.explicit_hash_key(shard.hash_range.0.to_string());
+        put.send().await.map(drop).map_err(|error| call.failed(error))
     }
 }
 

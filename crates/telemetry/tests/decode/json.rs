@@ -1,6 +1,6 @@
 //! The three JSON shapes.
 
-use telemetry::payload::RawForm;
+use telemetry::payload::{PULSE, RawForm};
 
 use crate::support::{Rim, check};
 
@@ -106,4 +106,12 @@ fn only_one_whole_json_value_on_one_line_may_stand_verbatim() {
     for other in other {
         assert_eq!(form(other), RawForm::Bytes, "{other}");
     }
+}
+
+#[test]
+fn a_pulse_is_no_reading_and_no_poison() {
+    check(PULSE, &[]);
+    // Whatever else a device says of this kind is a mistake that is kept with its reason.
+    check(r#"{"millrace":"pulse","x":1}"#, &["poison: no_device"]);
+    check(r#"{ "millrace":"pulse"}"#, &["poison: no_device"]);
 }
