@@ -3,9 +3,8 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use crate::{DetectorId, Explanation, Timestamp};
+use crate::{DetectorId, Explanation, Timestamp, identity};
 
 /// How urgent an anomaly is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -39,8 +38,7 @@ impl Severity {
 
 /// Identity of an anomaly: the same finding has the same id wherever and however often it is found.
 ///
-/// The first 128 bits of SHA-256 over tenant, device, metric set, detector and onset, as 32 hexadecimal digits. Each
-/// part is preceded by its length, so that no two different findings read the same.
+/// [Derived](identity::derive) from tenant, device, detector, onset and the metrics in order: 32 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AnomalyId(String);
@@ -51,21 +49,9 @@ impl AnomalyId {
     pub fn of(tenant: &str, device: &str, metrics: &[&str], detector: DetectorId, onset: Timestamp) -> Self {
         let mut sorted = metrics.to_vec();
         sorted.sort_unstable();
-        let mut hash = Sha256::new();
-        let mut part = |text: &str| {
-            hash.update((text.len() as u64).to_le_bytes());
-            hash.update(text);
-        };
-        part(tenant);
-        part(device);
-        part(detector.as_str());
-        part(&onset.millis().to_string());
-        for metric in sorted {
-            part(metric);
-        }
-        let mut half = [0; 16];
-        half.copy_from_slice(&hash.finalize()[..16]);
-        Self(format!("{:032x}", u128::from_be_bytes(half)))
+        let onset = onset.millis().to_string();
+        let parts = [tenant, device, detector.as_str(), &onset];
+        Self(identity::derive(parts.into_iter().chain(sorted)))
     }
 
     /// The id as text: 32 hexadecimal digits.

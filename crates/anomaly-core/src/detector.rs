@@ -2,7 +2,7 @@
 //!
 //! A detector says how strongly the newest value speaks for a fault, in units of its own alarm line: 1.0 is the line. It
 //! also says what it expected, so that every verdict can be explained. One that looks at a metric alone implements
-//! [`Detector`] and is named in `Series::look`; what needs the metrics together belongs to [`joint`]. The state version
+//! [`Detector`] and is named in `Series::look`; what needs the metrics together belongs to `joint`. The state version
 //! rises with each.
 
 pub(crate) mod joint;

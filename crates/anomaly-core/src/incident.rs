@@ -24,7 +24,6 @@ mod window;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 pub use self::course::{Change, Event};
 pub use self::digest::{Digest, DigestDevice, METRICS_KEPT, SAMPLE_MAX};
@@ -34,7 +33,7 @@ pub use self::quiet::{Matcher, Quiet, QuietCause, Silence, quiet_at};
 pub use self::settings::{AlertSettings, ChannelSettings, Route, SmtpTls, UnknownZone};
 pub use self::storm::{Budget, Manner, Storm};
 pub use self::window::{MaintenanceWindow, WallTime, ZonedWindow};
-use crate::{Anomaly, AnomalyId, DetectorId, Severity, Timestamp};
+use crate::{Anomaly, AnomalyId, DetectorId, Severity, Timestamp, identity};
 
 /// Most metrics an incident names; the weakest fall out.
 pub const INCIDENT_METRICS_MAX: usize = 64;
@@ -43,8 +42,8 @@ pub const SENTENCES_MAX: usize = 5;
 /// Longest sentence, name of a person or note that is kept, in bytes; a longer one is cut.
 pub const TEXT_BYTES_MAX: usize = 1024;
 
-/// Identity of an incident: the first 128 bits of SHA-256 over tenant, device and the anomaly that opened it, each preceded by
-/// its length, as 32 hexadecimal digits. A replay opens the same incident.
+/// Identity of an incident: [derived](identity::derive) from tenant, device and the anomaly that opened it, 32 hexadecimal
+/// digits. A replay opens the same incident.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct IncidentId(String);
@@ -53,14 +52,7 @@ impl IncidentId {
     /// Derives the id.
     #[must_use]
     pub fn of(tenant: &str, device: &str, opening: &AnomalyId) -> Self {
-        let mut hash = Sha256::new();
-        for part in [tenant, device, opening.as_str()] {
-            hash.update((part.len() as u64).to_le_bytes());
-            hash.update(part);
-        }
-        let mut half = [0; 16];
-        half.copy_from_slice(&hash.finalize()[..16]);
-        Self(format!("{:032x}", u128::from_be_bytes(half)))
+        Self(identity::derive([tenant, device, opening.as_str()]))
     }
 
     /// The id as text: 32 hexadecimal digits.

@@ -16,6 +16,7 @@ mod device;
 mod engine;
 pub mod explanation;
 mod familiar;
+pub mod identity;
 pub mod incident;
 mod name;
 pub mod profile;
