@@ -10,6 +10,7 @@ use platform::model::{Entry, EntryChange};
 use platform::ports::{ChangeEntries, ChangeError, LoadEntry, StoreError};
 use serde::{Deserialize, Serialize};
 
+use crate::body::body;
 use crate::place;
 
 /// Who has the say.
@@ -58,14 +59,9 @@ where
     let epoch = before.as_ref().map_or(1, |(active, _)| active.epoch + 1);
     let expected = before.map(|(_, version)| version);
     let active = Active { region: region.to_owned(), epoch, since: now };
-    let entry = Entry {
-        key: place::active(),
-        version: expected.unwrap_or(0) + 1,
-        due: None,
-        day: None,
-        expires_at: None,
-        body: serde_json::to_value(&active).unwrap_or_default(),
-    };
+    let key = place::active();
+    let body = body(&key, &active)?;
+    let entry = Entry { key, version: expected.unwrap_or(0) + 1, due: None, day: None, expires_at: None, body };
     match world.change_entries(&[EntryChange { entry: &entry, expected }]).await {
         Ok(()) => Ok(true),
         Err(ChangeError::Store(error)) => Err(error),

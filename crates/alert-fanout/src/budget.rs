@@ -6,8 +6,10 @@
 use anomaly_core::Timestamp;
 use anomaly_core::incident::{Budget, Digest};
 use platform::model::Entry;
+use platform::ports::StoreError;
 use serde::{Deserialize, Serialize};
 
+use crate::body::body;
 use crate::place;
 
 /// How long a budget is kept that nobody has touched.
@@ -60,16 +62,20 @@ impl TenantBudget {
     }
 
     /// As it is to be stored, and the version that must be there.
-    #[must_use]
-    pub fn entry(&self, now: Timestamp) -> (Entry, Option<u64>) {
+    ///
+    /// # Errors
+    /// A permanent one where it has no form in JSON.
+    pub fn entry(&self, now: Timestamp) -> Result<(Entry, Option<u64>), StoreError> {
+        let key = place::budget(&self.tenant);
+        let body = body(&key, &self.kept)?;
         let entry = Entry {
-            key: place::budget(&self.tenant),
+            key,
             version: self.stored.unwrap_or(0) + 1,
             due: self.kept.budget.due().map(|at| place::due(&self.tenant, at)),
             day: None,
             expires_at: Some(now.millis() / 1_000 + KEPT_DAYS * 86_400),
-            body: serde_json::to_value(&self.kept).unwrap_or_default(),
+            body,
         };
-        (entry, self.stored)
+        Ok((entry, self.stored))
     }
 }

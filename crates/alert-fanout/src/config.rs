@@ -1,7 +1,9 @@
 //! The function's settings, read once, every mistake reported at once.
 
-use std::fmt;
 use std::time::Duration;
+
+use function::settings::{Settings, SettingsError};
+use function::stores::Stores;
 
 /// Everything the fan-out is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +27,12 @@ pub struct Config {
     /// it (`allow_private`). Whoever writes a profile could otherwise send from inside the network of the function. Default
     /// `false` with AWS stores, else `true`.
     pub allow_private: bool,
+    /// `MILLRACE_STREAM`: the stream whose quiet shards get a pulse, so that a plant that is cut off is found silent. Default
+    /// none: no pulses.
+    pub stream: Option<String>,
+    /// `MILLRACE_PULSE_SECONDS`: how long a shard is quiet when it gets a pulse, 60 to 86400. Smaller values tell a silence
+    /// sooner and cost a short invocation of the scorer each. Default 300.
+    pub pulse_seconds: u32,
     /// Where incidents and the lake are.
     pub stores: Stores,
 }
@@ -40,93 +48,14 @@ pub enum SecretsPlace {
     Folder(String),
 }
 
-/// Where the stores are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Stores {
-    /// The services.
-    Aws {
-        /// `MILLRACE_BUCKET`: the lake, with the profiles. Required.
-        bucket: String,
-        /// `MILLRACE_RESULTS_TABLE`: anomalies, states, incidents. Required.
-        results_table: String,
-        /// `MILLRACE_CHECKPOINTS_TABLE`: checkpoints. Required.
-        checkpoints_table: String,
-        /// `MILLRACE_S3_PATH_STYLE`: `true` puts the bucket into the path, as emulators want it. Default `false`.
-        s3_path_style: bool,
-    },
-    /// One machine.
-    Folder {
-        /// `MILLRACE_DIR`: folder of the database and the lake, in builds that have the embedded stores.
-        dir: String,
-    },
-}
-
-/// Everything that is wrong with the configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfigError(pub Vec<String>);
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "invalid configuration: {}", self.0.join("; "))
-    }
-}
-
-impl std::error::Error for ConfigError {}
-
-/// Collects values and mistakes.
-struct Reader<L> {
-    lookup: L,
-    mistakes: Vec<String>,
-}
-
-impl<L: Fn(&str) -> Option<String>> Reader<L> {
-    fn optional(&self, name: &str) -> Option<String> {
-        (self.lookup)(name).filter(|value| !value.is_empty())
-    }
-
-    fn required(&mut self, name: &str) -> String {
-        self.optional(name).unwrap_or_else(|| {
-            self.mistakes.push(format!("{name} is not set"));
-            String::new()
-        })
-    }
-
-    fn number(&mut self, name: &str, min: u32, max: u32, default: u32) -> u32 {
-        let Some(text) = self.optional(name) else { return default };
-        match text.parse() {
-            Ok(number) if (min..=max).contains(&number) => number,
-            _ => {
-                self.mistakes.push(format!("{name} must be {min} to {max}, got `{}`", text.escape_debug()));
-                default
-            }
-        }
-    }
-
-    fn switch(&mut self, name: &str, default: bool) -> bool {
-        match self.optional(name).as_deref() {
-            None => default,
-            Some("true") => true,
-            Some("false") => false,
-            Some(other) => {
-                self.mistakes.push(format!("{name} must be `true` or `false`, got `{}`", other.escape_debug()));
-                default
-            }
-        }
-    }
-
-    fn secrets(&mut self, default: SecretsPlace) -> SecretsPlace {
-        match self.optional("MILLRACE_SECRETS").as_deref() {
-            None => default,
-            Some("aws") => SecretsPlace::Aws,
-            Some("environment") => SecretsPlace::Environment,
-            Some(other) => {
-                if let Some(path) = other.strip_prefix("folder:").filter(|path| !path.is_empty()) {
-                    return SecretsPlace::Folder(path.to_owned());
-                }
-                let got = other.escape_debug();
-                let mistake = format!("MILLRACE_SECRETS must be `aws`, `environment` or `folder:PATH`, got `{got}`");
-                self.mistakes.push(mistake);
-                default
+impl SecretsPlace {
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "aws" => Some(Self::Aws),
+            "environment" => Some(Self::Environment),
+            other => {
+                let path = other.strip_prefix("folder:").filter(|path| !path.is_empty())?;
+                Some(Self::Folder(path.to_owned()))
             }
         }
     }
@@ -136,32 +65,30 @@ impl Config {
     /// Reads the settings through `lookup`, which answers a variable's value.
     ///
     /// # Errors
-    /// [`ConfigError`] with every mistake, not only the first.
-    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let mut read = Reader { lookup, mistakes: Vec::new() };
-        let folder = if cfg!(feature = "embedded") { read.optional("MILLRACE_DIR") } else { None };
-        let stores = match folder {
-            Some(dir) => Stores::Folder { dir },
-            None => Stores::Aws {
-                bucket: read.required("MILLRACE_BUCKET"),
-                results_table: read.required("MILLRACE_RESULTS_TABLE"),
-                checkpoints_table: read.required("MILLRACE_CHECKPOINTS_TABLE"),
-                s3_path_style: read.switch("MILLRACE_S3_PATH_STYLE", false),
-            },
-        };
+    /// [`SettingsError`] with every mistake, not only the first.
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
+        let mut read = Settings::new(lookup);
+        let stores = Stores::read(&mut read, cfg!(feature = "embedded"));
         let on_aws = matches!(stores, Stores::Aws { .. });
         let region = read.optional("MILLRACE_REGION").or_else(|| read.optional("AWS_REGION"));
         let config = Self {
             environment: read.optional("MILLRACE_ENVIRONMENT").unwrap_or_else(|| "dev".to_owned()),
             region: region.unwrap_or_else(|| "local".to_owned()),
-            kept_days: read.number("MILLRACE_KEPT_DAYS", 1, 3_650, 90),
-            claim_seconds: read.number("MILLRACE_CLAIM_SECONDS", 1, 3_600, 120),
+            kept_days: read.number("MILLRACE_KEPT_DAYS", 1..=3_650, 90),
+            claim_seconds: read.number("MILLRACE_CLAIM_SECONDS", 1..=3_600, 120),
             link: read.optional("MILLRACE_LINK"),
-            secrets: read.secrets(if on_aws { SecretsPlace::Aws } else { SecretsPlace::Environment }),
+            secrets: read.parsed(
+                "MILLRACE_SECRETS",
+                "`aws`, `environment` or `folder:PATH`",
+                if on_aws { SecretsPlace::Aws } else { SecretsPlace::Environment },
+                SecretsPlace::parse,
+            ),
             allow_private: read.switch("MILLRACE_ALLOW_PRIVATE", !on_aws),
+            stream: read.optional("MILLRACE_STREAM"),
+            pulse_seconds: read.number("MILLRACE_PULSE_SECONDS", 60..=86_400, 300),
             stores,
         };
-        if read.mistakes.is_empty() { Ok(config) } else { Err(ConfigError(read.mistakes)) }
+        read.finish(config)
     }
 
     /// How long a claim holds.
@@ -180,6 +107,8 @@ impl Config {
             link: None,
             secrets: SecretsPlace::Environment,
             allow_private: true,
+            stream: None,
+            pulse_seconds: 300,
             stores: Stores::Folder { dir: dir.to_owned() },
         }
     }
@@ -189,7 +118,7 @@ impl Config {
 mod tests {
     use super::*;
 
-    fn config(set: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    fn config(set: &[(&str, &str)]) -> Result<Config, SettingsError> {
         Config::from_lookup(|name| set.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
     }
 
@@ -203,7 +132,13 @@ mod tests {
         ])
         .unwrap_err();
         assert_eq!(error.0.len(), 5, "{error}");
-        assert!(error.to_string().contains("MILLRACE_KEPT_DAYS must be 1 to 3650, got `0`"), "{error}");
+        for part in [
+            "MILLRACE_KEPT_DAYS must be 1 to 3650, got `0`",
+            "MILLRACE_SECRETS must be `aws`, `environment` or `folder:PATH`, got `folder:`",
+            "MILLRACE_ALLOW_PRIVATE must be `true` or `false`, got `yes`",
+        ] {
+            assert!(error.to_string().contains(part), "{error}");
+        }
     }
 
     #[test]
@@ -219,5 +154,13 @@ mod tests {
             (config.allow_private, config.secrets, config.region.as_str()),
             (false, SecretsPlace::Aws, "eu-west-1")
         );
+    }
+
+    #[cfg(feature = "embedded")]
+    #[test]
+    fn beside_a_folder_keys_are_variables_and_this_machine_may_be_reached() {
+        let config = config(&[("MILLRACE_DIR", "here"), ("MILLRACE_SECRETS", "")]).unwrap();
+        assert_eq!(config.stores, Stores::Folder { dir: "here".to_owned() });
+        assert_eq!((config.secrets, config.allow_private), (SecretsPlace::Environment, true));
     }
 }

@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use anomaly_core::Timestamp;
 use platform::model::{Entry, EntryKey};
+use platform::ports::StoreError;
 use serde::{Deserialize, Serialize};
 
+use crate::body::body;
 use crate::channel::{FailureKind, Receipt, SendError};
 use crate::message::Message;
 use crate::place;
@@ -103,22 +105,28 @@ impl Claimed {
     }
 
     /// As it is stored while it is claimed; `claim` is how long the claim holds.
-    #[must_use]
-    pub fn entry(&self, now: Timestamp, claim: Duration) -> Entry {
+    ///
+    /// # Errors
+    /// A permanent one where it has no form in JSON.
+    pub fn entry(&self, now: Timestamp, claim: Duration) -> Result<Entry, StoreError> {
         self.stored(Some(later(now, claim)), now)
     }
 
     /// Given back without a try: whoever comes next may have it.
-    #[must_use]
-    pub fn released(&self, now: Timestamp) -> Entry {
+    ///
+    /// # Errors
+    /// A permanent one where it has no form in JSON.
+    pub fn released(&self, now: Timestamp) -> Result<Entry, StoreError> {
         let mut after = Self { version: self.version + 1, ..self.clone() };
         after.delivery.tries = after.delivery.tries.saturating_sub(1);
         after.stored(Some(now), now)
     }
 
     /// What came of the try.
-    #[must_use]
-    pub fn settled(&self, outcome: Result<Receipt, SendError>, now: Timestamp) -> Entry {
+    ///
+    /// # Errors
+    /// A permanent one where it has no form in JSON.
+    pub fn settled(&self, outcome: Result<Receipt, SendError>, now: Timestamp) -> Result<Entry, StoreError> {
         let mut after = Self { version: self.version + 1, ..self.clone() };
         let next = match outcome {
             Ok(receipt) => {
@@ -160,18 +168,18 @@ impl Claimed {
         Some(pause + pause.mul_f64(f64::from(spread % 256) / 1_024.0))
     }
 
-    fn stored(&self, due: Option<Timestamp>, now: Timestamp) -> Entry {
+    fn stored(&self, due: Option<Timestamp>, now: Timestamp) -> Result<Entry, StoreError> {
         let tenant = &self.delivery.message.tenant;
         // Found by day only if a person may have to look at it.
         let troubled = self.delivery.error.is_some();
-        Entry {
+        Ok(Entry {
             key: self.key.clone(),
             version: self.version,
             due: due.map(|at| place::due(tenant, at)),
             day: troubled.then(|| place::day(tenant, self.delivery.created)),
             expires_at: Some(now.millis() / 1_000 + KEPT_DAYS * 86_400),
-            body: serde_json::to_value(&self.delivery).unwrap_or_default(),
-        }
+            body: body(&self.key, &self.delivery)?,
+        })
     }
 }
 

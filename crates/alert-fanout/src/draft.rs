@@ -4,11 +4,12 @@
 //! witness for each anomaly in it, and a delivery for each notice and channel, all in one transaction. A witness that is there
 //! already refuses the transaction: that anomaly has been told of.
 
-use anomaly_core::incident::{Digest, Event, Incident, Notice, NoticeKind, Quiet, Status, quiet_at};
+use anomaly_core::incident::{Digest, Event, Incident, Notice, NoticeKind, Status};
 use anomaly_core::{Anomaly, AnomalyId, DeviceStatus, Severity, Timestamp};
 use platform::model::{Entry, StateRecord};
-use telemetry::profile::zone;
+use platform::ports::StoreError;
 
+use crate::body::body;
 use crate::delivery::Claimed;
 use crate::tenants::Tenant;
 use crate::{place, say};
@@ -56,8 +57,8 @@ struct Changed {
 impl Changed {
     fn apply(&mut self, event: Event<'_>, tenant: &Tenant, now: Timestamp) {
         let metrics: Vec<&str> = self.incident.metric_names().collect();
-        let quiet = quiet(tenant, &self.incident.device, &metrics, self.incident.severity, now);
-        let change = self.incident.apply(event, &tenant.settings.policy, quiet.as_ref(), now);
+        let quiet = tenant.quiet(&self.incident.device, &metrics, self.incident.severity, now);
+        let change = self.incident.apply(event, &tenant.settings().policy, quiet.as_ref(), now);
         self.is_dirty |= change.changed;
         self.incident = change.incident;
     }
@@ -80,12 +81,6 @@ pub fn status(state: &StateRecord) -> Status {
         since: state.since,
         seq: state.seq.as_str().to_owned(),
     }
-}
-
-/// Why nothing is told of an incident now. A zone that this build does not know has been refused with its profile.
-fn quiet(tenant: &Tenant, device: &str, metrics: &[&str], severity: Severity, now: Timestamp) -> Option<Quiet> {
-    let windows = tenant.settings.windows(zone).unwrap_or_default();
-    quiet_at(&tenant.silences, &windows, device, metrics, severity, now)
 }
 
 impl Draft {
@@ -133,12 +128,12 @@ impl Draft {
 
     fn find(&mut self, anomaly: &Anomaly, tenant: &Tenant, now: Timestamp) {
         let newest = self.incidents.last().map(|newest| &newest.incident);
-        let joined = newest.filter(|newest| newest.joins(anomaly, &tenant.settings.policy, now));
+        let joined = newest.filter(|newest| newest.joins(anomaly, &tenant.settings().policy, now));
         let mut metrics: Vec<&str> = anomaly.metrics.iter().map(String::as_str).collect();
         metrics.extend(joined.into_iter().flat_map(Incident::metric_names));
         let severity = joined.map_or(anomaly.severity, |joined| joined.severity.max(anomaly.severity));
-        let quiet = quiet(tenant, &self.device, &metrics, severity, now);
-        let change = Incident::follow(newest, anomaly, &tenant.settings.policy, quiet.as_ref(), now);
+        let quiet = tenant.quiet(&self.device, &metrics, severity, now);
+        let change = Incident::follow(newest, anomaly, &tenant.settings().policy, quiet.as_ref(), now);
         match self.incidents.last_mut() {
             Some(newest) if newest.incident.id == change.incident.id => {
                 newest.is_dirty |= change.changed;
@@ -215,7 +210,7 @@ impl Draft {
         for changed in &mut self.incidents {
             let mut done = Vec::new();
             for notice in &changed.incident.notices {
-                let channels = tenant.settings.channels_for(&self.device, notice);
+                let channels = tenant.settings().channels_for(&self.device, notice);
                 let told = !notice.is_held && !channels.is_empty();
                 if told && claimed.len() + channels.len() > room {
                     break;
@@ -261,8 +256,15 @@ impl Draft {
     }
 
     /// What is written, each with the version that must be there: the witnesses first, then the incidents.
-    #[must_use]
-    pub fn entries(&self, tenant: &Tenant, now: Timestamp, kept_days: u32) -> Vec<(Entry, Option<u64>)> {
+    ///
+    /// # Errors
+    /// A permanent one where an incident has no form in JSON.
+    pub fn entries(
+        &self,
+        tenant: &Tenant,
+        now: Timestamp,
+        kept_days: u32,
+    ) -> Result<Vec<(Entry, Option<u64>)>, StoreError> {
         let expires_at = Some(now.millis() / 1_000 + i64::from(kept_days) * 86_400);
         let witness = |anomaly: &AnomalyId| {
             let incident = self.newest().map(|incident| incident.id.as_str());
@@ -274,22 +276,24 @@ impl Draft {
                 expires_at,
                 body: serde_json::json!({ "incident": incident }),
             };
-            (entry, None)
+            Ok((entry, None))
         };
         let incident = |changed: &Changed| {
             let incident = &changed.incident;
             // What is left in the box is told by the tick.
-            let due = if incident.notices.is_empty() { incident.due(&tenant.settings.policy) } else { Some(now) };
+            let due = if incident.notices.is_empty() { incident.due(&tenant.settings().policy) } else { Some(now) };
+            let key = place::incident(incident);
+            let body = body(&key, incident)?;
             let entry = Entry {
-                key: place::incident(incident),
+                key,
                 version: changed.stored.unwrap_or(0) + 1,
                 due: due.map(|at| place::due(&self.tenant, at)),
                 day: Some(place::day(&self.tenant, incident.opened)),
                 // An open incident is not forgotten, however long it lasts.
                 expires_at: if incident.is_open() { None } else { expires_at },
-                body: serde_json::to_value(incident).unwrap_or_default(),
+                body,
             };
-            (entry, changed.stored)
+            Ok((entry, changed.stored))
         };
         let changed = self.incidents.iter().filter(|changed| changed.is_dirty);
         self.witnesses.iter().map(witness).chain(changed.map(incident)).collect()

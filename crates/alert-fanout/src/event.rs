@@ -3,7 +3,7 @@
 //! The table's stream is filtered to new anomalies and changed states (`infra/alerts.yaml`); whatever else comes is passed over.
 //! A record that cannot be read is told and left: it will not read better the next time, and must not hold up the others.
 
-use platform::aws::parse_change;
+use platform::aws::{parse_change, sequence_number};
 use platform::model::Change;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -46,17 +46,6 @@ struct Form<'e> {
     source: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct Place {
-    dynamodb: SequenceNumber,
-}
-
-#[derive(Deserialize)]
-struct SequenceNumber {
-    #[serde(rename = "SequenceNumber")]
-    number: String,
-}
-
 /// Sources of schedules: a rule of Amazon `EventBridge`, its scheduler, and by hand.
 const SCHEDULES: [&str; 3] = ["aws.events", "aws.scheduler", "millrace.tick"];
 
@@ -76,10 +65,8 @@ impl Event {
 }
 
 fn numbered(record: &RawValue) -> Option<Numbered> {
-    let number = serde_json::from_str::<Place>(record.get()).map(|place| place.dynamodb.number);
-    let read = parse_change(record.get());
-    match (number, read) {
-        (Ok(number), Ok(change)) => Some(Numbered { number, change }),
+    match (sequence_number(record.get()), parse_change(record.get())) {
+        (Some(number), Ok(change)) => Some(Numbered { number, change }),
         (number, Err(error)) => {
             let number = number.unwrap_or_default();
             tracing::error!(
@@ -89,14 +76,9 @@ fn numbered(record: &RawValue) -> Option<Numbered> {
             );
             None
         }
-        (Err(error), Ok(change)) => {
-            let error: &dyn std::error::Error = &error;
-            tracing::error!(
-                pk = change.key.pk,
-                sk = change.key.sk,
-                error,
-                "a record of the stream without a number is passed over"
-            );
+        (None, Ok(change)) => {
+            let (pk, sk) = (change.key.pk, change.key.sk);
+            tracing::error!(pk, sk, "a record of the stream without a number is passed over");
             None
         }
     }

@@ -12,7 +12,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anomaly_core::{Incident, Timestamp};
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::TryStreamExt as _;
+use futures_util::stream::FuturesOrdered;
 use platform::model::{Change, Entry, Image};
 use platform::ports::{AlertWorld, Order, StoreError};
 
@@ -170,18 +171,38 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
         let (mut done, mut claimed) = (Done::default(), Vec::new());
         let rounds = devices.values().map(|heard| heard.happenings.len().div_ceil(HAPPENINGS_MAX)).max().unwrap_or(0);
         for round in 0..rounds {
-            let this_round = devices.iter().filter_map(|(device, heard)| {
-                let happenings = heard.happenings.chunks(HAPPENINGS_MAX).nth(round)?;
-                Some((device.as_str(), happenings))
-            });
-            let reading = this_round.map(|(device, happenings)| self.want(tenant, device, happenings, &holds, now));
-            let wanted: Vec<Wanted<'_>> = stream::iter(reading).buffered(READS_AT_ONCE).try_collect().await?;
+            let wanted = self.want_round(tenant, devices, round, &holds, now).await?;
             done.happenings += wanted.iter().map(|wanted| wanted.happenings.len() as u64).sum::<u64>();
             let (more_done, more) = self.commit(tenant, wanted, &holds, now).await?;
             done.add(more_done);
             claimed.extend(more);
         }
         Ok((done, claimed))
+    }
+
+    /// The next happenings of every device that still has some, some devices at a time, in the order of the devices.
+    ///
+    /// Written as a loop: the compiler does not find futures that closures make to be `Send` where they borrow.
+    async fn want_round<'a>(
+        &self,
+        tenant: &str,
+        devices: &'a BTreeMap<String, Heard>,
+        round: usize,
+        holds: &Tenant,
+        now: Timestamp,
+    ) -> Result<Vec<Wanted<'a>>, StoreError> {
+        let (mut reading, mut wanted) = (FuturesOrdered::new(), Vec::new());
+        for (device, heard) in devices {
+            let Some(happenings) = heard.happenings.chunks(HAPPENINGS_MAX).nth(round) else { continue };
+            if reading.len() >= READS_AT_ONCE {
+                wanted.extend(reading.try_next().await?);
+            }
+            reading.push_back(self.want(tenant, device, happenings, holds, now));
+        }
+        while let Some(read) = reading.try_next().await? {
+            wanted.push(read);
+        }
+        Ok(wanted)
     }
 
     /// What a device's happenings make of what is stored of it.

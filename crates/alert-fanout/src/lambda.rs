@@ -1,117 +1,115 @@
-//! The handler behind the Lambda runtime: logs, connections, the two kinds of events.
+//! The handler behind the Lambda runtime: connections, deadlines, the two kinds of events.
 
 use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anomaly_core::Timestamp;
+use function::deadline::Deadline;
+use function::stores::ConnectError;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use platform::aws::Aws;
 use platform::clock;
 use platform::ports::AlertWorld;
 use serde_json::value::RawValue;
-use tracing::level_filters::LevelFilter;
 
 pub use lambda_runtime::Error;
 
-use crate::config::Config;
-use crate::dispatch::Dispatch;
+use crate::channel::sns::Sns;
+use crate::config::{Config, SecretsPlace};
+use crate::dispatch::{Channels, Dispatch};
 use crate::event::{BatchResponse, Event, Failure};
 use crate::fanout::{Done, Fanout};
+use crate::network::Outbound;
+use crate::pulse::{Pulses, PutPulses};
+use crate::secret::AnySecrets;
+#[cfg(feature = "embedded")]
+use crate::secret::SecretsOnAws;
+use crate::secret::aws::SecretsManager;
+use crate::secret::environment::EnvironmentSecrets;
+use crate::secret::folder::FolderSecrets;
 
-/// Logs as lines of JSON on standard error. `MILLRACE_LOG` sets the level: `error`, `warn`, `info` (default), `debug`,
-/// `trace`, `off`.
-pub fn init_logs() {
-    #[expect(clippy::disallowed_methods, reason = "logs must be there before the configuration is read and refused")]
-    let wanted = std::env::var("MILLRACE_LOG").ok();
-    let level = wanted.as_deref().map_or(Ok(LevelFilter::INFO), str::parse);
-    tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_current_span(false)
-        .with_writer(std::io::stderr)
-        .with_max_level(level.as_ref().copied().unwrap_or(LevelFilter::INFO))
-        .init();
-    if level.is_err() {
-        tracing::warn!(level = wanted, "MILLRACE_LOG must be error, warn, info, debug, trace or off; it is info now");
-    }
-}
-
-/// Logs what ends the process before it could serve.
-pub fn log_fatal(error: &(impl StdError + 'static)) {
-    let error: &(dyn StdError + 'static) = error;
-    tracing::error!(error, "the function cannot start");
-}
+/// How much time an invocation is taken to have whose deadline is not told: as long as a claim holds.
+const UNTOLD: Duration = Duration::from_mins(2);
 
 /// The stores and the channels on AWS.
 ///
 /// # Errors
 /// When the configuration names no AWS stores, or the environment says no region or has no credentials.
-#[cfg(feature = "aws")]
 pub fn connect(
     config: &Config,
     lookup: impl Fn(&str) -> Option<String> + Copy + Send + Sync + 'static,
-) -> Result<(platform::aws::Aws, crate::dispatch::Channels<crate::secret::AnySecrets>), Error> {
-    use crate::channel::sns::Sns;
-    use crate::config::{SecretsPlace, Stores};
-    use crate::dispatch::Channels;
-    use crate::network::Outbound;
-    use crate::secret::AnySecrets;
-    use crate::secret::aws::SecretsManager;
-    use crate::secret::environment::EnvironmentSecrets;
-    use crate::secret::folder::FolderSecrets;
-    use platform::aws::{Aws, AwsSettings};
-
-    let Stores::Aws { bucket, results_table, checkpoints_table, s3_path_style } = &config.stores else {
-        return Err("the configuration names a folder, not AWS".into());
-    };
-    let sdk = platform::aws::from_environment(lookup).inspect_err(log_fatal)?;
-    let settings = AwsSettings {
-        bucket: bucket.clone(),
-        results_table: results_table.clone(),
-        checkpoints_table: checkpoints_table.clone(),
-        s3_path_style: *s3_path_style,
-    };
+) -> Result<(Aws, Channels<AnySecrets>), ConnectError> {
+    let (world, sdk) = config.stores.connect(lookup)?;
     let secrets = match &config.secrets {
         SecretsPlace::Aws => AnySecrets::Aws(SecretsManager::from_config(&sdk)),
         SecretsPlace::Environment => AnySecrets::Environment(EnvironmentSecrets::from_lookup(lookup)),
         SecretsPlace::Folder(path) => AnySecrets::Folder(FolderSecrets::new(path)),
     };
     let channels = Channels::new(secrets, Outbound::system(), config.allow_private, clock::now);
-    Ok((Aws::from_config(&sdk, settings), channels.with_sns(Sns::client(&sdk))))
+    Ok((world, channels.with_sns(Sns::client(&sdk))))
+}
+
+/// The channels where the stores are a folder: without topics.
+///
+/// # Errors
+/// The keys are to come from AWS.
+#[cfg(feature = "embedded")]
+pub fn channels_beside_a_folder(
+    config: &Config,
+    lookup: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
+) -> Result<Channels<AnySecrets>, SecretsOnAws> {
+    let secrets = AnySecrets::beside_a_folder(&config.secrets, lookup)?;
+    Ok(Channels::new(secrets, Outbound::system(), config.allow_private, clock::now))
+}
+
+/// Who puts pulses into the stream of the configuration; nobody when it names none.
+#[must_use]
+pub fn pulses(config: &Config, world: &Aws) -> Option<Pulses<Aws>> {
+    let quiet = Duration::from_secs(u64::from(config.pulse_seconds));
+    let of =
+        |stream: &String| Pulses { world: world.clone(), region: config.region.clone(), stream: stream.clone(), quiet };
+    config.stream.as_ref().map(of)
 }
 
 /// Serves invocations until the process is ended.
 ///
 /// # Errors
 /// When the runtime API cannot be reached.
-pub async fn serve<W, D>(fanout: Fanout<W, D>) -> Result<(), Error>
+pub async fn serve<W, D, P>(fanout: Fanout<W, D>, pulses: P) -> Result<(), Error>
 where
     W: AlertWorld + 'static,
     D: Dispatch + 'static,
+    P: PutPulses + 'static,
 {
-    let fanout = Arc::new(fanout);
-    let handler = service_fn(|event: LambdaEvent<Box<RawValue>>| respond(Arc::clone(&fanout), event));
+    let parts = Arc::new((fanout, pulses));
+    let handler = service_fn(|event: LambdaEvent<Box<RawValue>>| {
+        let parts = Arc::clone(&parts);
+        async move { respond(&parts.0, &parts.1, event).await }
+    });
     Box::pin(lambda_runtime::run(handler)).await
 }
 
-async fn respond<W: AlertWorld, D: Dispatch>(
-    fanout: Arc<Fanout<W, D>>,
+async fn respond<W: AlertWorld, D: Dispatch, P: PutPulses>(
+    fanout: &Fanout<W, D>,
+    pulses: &P,
     event: LambdaEvent<Box<RawValue>>,
 ) -> Result<BatchResponse, Diagnostic> {
     let now = clock::now();
-    let deadline_ms = deadline(event.context.deadline, now);
-    let remaining = || {
-        let left = deadline_ms.saturating_sub(clock::now().millis());
-        Duration::from_millis(u64::try_from(left).unwrap_or(0))
-    };
+    let deadline = Deadline::new(event.context.deadline, now, UNTOLD);
+    let remaining = || deadline.remaining(clock::now());
     let failed = |kind: &str, error: &(dyn StdError + 'static)| {
         tracing::error!(request_id = event.context.request_id, error, "the invocation failed");
         Diagnostic { error_type: kind.to_owned(), error_message: error.to_string() }
     };
     match Event::parse(event.payload.get()).map_err(|error| failed("EventError", &error))? {
         Event::Tick => {
-            let done = fanout.tick(now, &remaining).await.map_err(|error| failed("StoreError", &error))?;
-            told(done, 0);
+            // What is due is told whether or not the stream can be reached, and the other way round.
+            let (done, put) = tokio::join!(fanout.tick(now, &remaining), fanout.pulse(pulses, now));
+            told(done.map_err(|error| failed("StoreError", &error))?, 0);
+            let pulses = put.map_err(|error| failed("StoreError", &error))?;
+            if pulses > 0 {
+                tracing::info!(pulses, "quiet shards got a pulse");
+            }
             Ok(BatchResponse::default())
         }
         Event::Changes(numbered) => {
@@ -129,12 +127,4 @@ async fn respond<W: AlertWorld, D: Dispatch>(
 fn told(done: Done, failed: usize) {
     let Done { happenings, commits, sent, unsent, held } = done;
     tracing::info!(happenings, commits, sent, unsent, held, failed, "done");
-}
-
-/// The invocation's deadline in milliseconds since 1970. An invocation cannot begin after its deadline: `cargo lambda watch`
-/// names ten minutes after 1970 whatever the time is, which is taken as two minutes from now.
-fn deadline(told_ms: u64, now: Timestamp) -> i64 {
-    const UNKNOWN_MS: i64 = 120_000;
-    let told_ms = i64::try_from(told_ms).unwrap_or(i64::MAX);
-    if told_ms < Timestamp::MIN.millis() { now.millis() + UNKNOWN_MS } else { told_ms }
 }

@@ -3,6 +3,7 @@
 //! - [`message`]: what is told, once rendered for every medium: subject, text, JSON.
 //! - [`fanout`]: anomalies and states in, incidents and deliveries out; and what time alone brings. Its parts: [`draft`] (what a
 //!   device's findings make of its incidents), [`delivery`], [`budget`], [`tenants`], [`active`], [`place`], [`say`].
+//! - [`pulse`]: a record for each shard in which nothing arrives, so that silence is found there.
 //! - [`dispatch`]: a message and the channel of the profile.
 //! - [`channel`]: how it gets there: SNS, Slack, `PagerDuty`, a webhook, mail, a line on the console.
 //! - [`secret`]: where the channels' keys come from; nothing prints them.
@@ -12,6 +13,7 @@
 //! next try are kept in the table by those who call.
 
 pub mod active;
+mod body;
 pub mod budget;
 pub mod channel;
 pub mod config;
@@ -26,6 +28,7 @@ pub mod lambda;
 pub mod message;
 pub mod network;
 pub mod place;
+pub mod pulse;
 pub mod say;
 pub mod secret;
 pub mod tenants;

@@ -9,6 +9,8 @@ use platform::model::{DayPlace, Due, EntryKey};
 
 /// Sort keys of incidents begin with this.
 pub const INCIDENTS: &str = "I#";
+/// Sort keys of witnesses begin with this.
+pub const WITNESSES: &str = "W#";
 /// Sort keys of deliveries begin with this.
 pub const DELIVERIES: &str = "D#";
 /// Sort keys of a tenant's silences begin with this.
@@ -37,7 +39,7 @@ pub fn incident(incident: &Incident) -> EntryKey {
 /// That an anomaly is in an incident: `W#{anomaly}`. It is written with the incident, and never again.
 #[must_use]
 pub fn witness(tenant: &str, device: &str, anomaly: &AnomalyId) -> EntryKey {
-    EntryKey { pk: of_device(tenant, device), sk: format!("W#{anomaly}") }
+    EntryKey { pk: of_device(tenant, device), sk: format!("{WITNESSES}{anomaly}") }
 }
 
 /// One notice on one channel: `D#{incident}#{number}#{channel}`.

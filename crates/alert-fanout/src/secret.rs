@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use crate::config::SecretsPlace;
+
 pub use keyring::{CACHED_FOR, Keyring};
 
 /// Bound of a secret: that of AWS Secrets Manager (quotas, "Secret value size").
@@ -38,6 +40,31 @@ pub enum AnySecrets {
     /// AWS Secrets Manager.
     #[cfg(feature = "aws")]
     Aws(aws::SecretsManager),
+}
+
+/// Keys are to come from Secrets Manager, but nothing else is on AWS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "MILLRACE_SECRETS says `aws`, but the store is a folder: set it to `environment` or `folder:PATH`, or leave it out"
+)]
+pub struct SecretsOnAws;
+
+impl AnySecrets {
+    /// Secrets where the stores are a folder. `lookup` gives a variable's content, as for
+    /// [`environment::EnvironmentSecrets::from_lookup`].
+    ///
+    /// # Errors
+    /// [`SecretsOnAws`].
+    pub fn beside_a_folder(
+        place: &SecretsPlace,
+        lookup: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
+    ) -> Result<Self, SecretsOnAws> {
+        match place {
+            SecretsPlace::Environment => Ok(Self::Environment(environment::EnvironmentSecrets::from_lookup(lookup))),
+            SecretsPlace::Folder(path) => Ok(Self::Folder(folder::FolderSecrets::new(path))),
+            SecretsPlace::Aws => Err(SecretsOnAws),
+        }
+    }
 }
 
 impl Secrets for AnySecrets {
@@ -206,5 +233,14 @@ mod tests {
         let reference = SecretRef::new("k").unwrap();
         assert!(matches!(Secret::new(&reference, "\n".to_owned()), Err(SecretError::Empty { .. })));
         assert!(matches!(Secret::new(&reference, "x".repeat(65_537)), Err(SecretError::TooLong { .. })));
+    }
+
+    #[test]
+    fn beside_a_folder_keys_come_from_this_machine() {
+        let secrets = |place: &SecretsPlace| AnySecrets::beside_a_folder(place, |_| None);
+        assert!(matches!(secrets(&SecretsPlace::Environment), Ok(AnySecrets::Environment(_))));
+        assert!(matches!(secrets(&SecretsPlace::Folder("keys".to_owned())), Ok(AnySecrets::Folder(_))));
+        let error = secrets(&SecretsPlace::Aws).unwrap_err().to_string();
+        assert!(error.contains("set it to `environment` or `folder:PATH`"), "{error}");
     }
 }

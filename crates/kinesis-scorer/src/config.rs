@@ -1,8 +1,7 @@
 //! Settings of the scorer, from one lookup function, every mistake reported at once.
 
-use std::fmt;
-
-use anomaly_core::TenantName;
+use function::settings::{Settings, SettingsError};
+use function::stores::Stores;
 
 /// Where metrics go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,130 +52,30 @@ pub struct Config {
 /// The memory setting that the template gives the function, megabytes.
 const MEMORY_MB: u32 = 512;
 
-/// Where state is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Stores {
-    /// AWS.
-    Aws {
-        /// `MILLRACE_BUCKET`: the lake. Required.
-        bucket: String,
-        /// `MILLRACE_RESULTS_TABLE`: anomalies and states. Required.
-        results_table: String,
-        /// `MILLRACE_CHECKPOINTS_TABLE`: checkpoints. Required.
-        checkpoints_table: String,
-        /// `MILLRACE_S3_PATH_STYLE`: `true` puts the bucket into the path, as emulators want it. Default `false`.
-        s3_path_style: bool,
-    },
-    /// One machine.
-    Folder {
-        /// `MILLRACE_DIR`: folder of the database and the lake. Chosen in place of AWS when it is set, in builds that have
-        /// the embedded stores.
-        dir: String,
-    },
-}
-
-/// Everything that is wrong with the configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfigError(pub Vec<String>);
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "invalid configuration: {}", self.0.join("; "))
-    }
-}
-
-impl std::error::Error for ConfigError {}
-
-/// Collects values and mistakes.
-struct Reader<L> {
-    lookup: L,
-    mistakes: Vec<String>,
-}
-
-impl<L: Fn(&str) -> Option<String>> Reader<L> {
-    fn optional(&self, name: &str) -> Option<String> {
-        (self.lookup)(name).filter(|value| !value.is_empty())
-    }
-
-    fn required(&mut self, name: &str) -> String {
-        self.optional(name).unwrap_or_else(|| {
-            self.mistakes.push(format!("{name} is not set"));
-            String::new()
-        })
-    }
-
-    fn number(&mut self, name: &str, min: u32, max: u32, default: u32) -> u32 {
-        let Some(text) = self.optional(name) else { return default };
-        match text.parse() {
-            Ok(number) if (min..=max).contains(&number) => number,
-            _ => {
-                self.mistakes.push(format!("{name} must be {min} to {max}, got `{}`", text.escape_debug()));
-                default
-            }
-        }
-    }
-
-    fn one_of<T: Copy>(&mut self, name: &str, choices: &[(&str, T)], default: T) -> T {
-        let Some(text) = self.optional(name) else { return default };
-        if let Some((_, value)) = choices.iter().find(|(choice, _)| *choice == text) {
-            return *value;
-        }
-        let names: Vec<String> = choices.iter().map(|(choice, _)| format!("`{choice}`")).collect();
-        self.mistakes.push(format!("{name} must be {}, got `{}`", names.join(" or "), text.escape_debug()));
-        default
-    }
-
-    fn region(&mut self, name: &str) -> Option<String> {
-        let text = self.optional(name)?;
-        let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        if !text.bytes().all(known) {
-            self.mistakes.push(format!("{name} must be a region like `eu-west-1`, got `{}`", text.escape_debug()));
-        }
-        Some(text)
-    }
-
-    fn tenant(&mut self, name: &str) -> Option<String> {
-        let text = self.optional(name)?;
-        if let Err(error) = TenantName::new(&text) {
-            self.mistakes.push(format!("{name}: {error}"));
-        }
-        Some(text)
-    }
-}
-
 impl Config {
     /// Reads the settings through `lookup`, which answers a variable's value.
     ///
     /// # Errors
-    /// [`ConfigError`] with every mistake, not only the first.
-    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let mut read = Reader { lookup, mistakes: Vec::new() };
-        let folder = if cfg!(feature = "embedded") { read.optional("MILLRACE_DIR") } else { None };
-        let stores = match folder {
-            Some(dir) => Stores::Folder { dir },
-            None => Stores::Aws {
-                bucket: read.required("MILLRACE_BUCKET"),
-                results_table: read.required("MILLRACE_RESULTS_TABLE"),
-                checkpoints_table: read.required("MILLRACE_CHECKPOINTS_TABLE"),
-                s3_path_style: read.one_of("MILLRACE_S3_PATH_STYLE", &[("true", true), ("false", false)], false),
-            },
-        };
+    /// [`SettingsError`] with every mistake, not only the first.
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
+        let mut read = Settings::new(lookup);
+        let stores = Stores::read(&mut read, cfg!(feature = "embedded"));
         let sinks = [("emf", MetricsSink::Emf), ("cloudwatch", MetricsSink::CloudWatch)];
         let config = Self {
             environment: read.optional("MILLRACE_ENVIRONMENT").unwrap_or_else(|| "dev".to_owned()),
             stream_tenant: read.tenant("MILLRACE_TENANT"),
             default_tenant: read.tenant("MILLRACE_DEFAULT_TENANT").unwrap_or_else(|| "default".to_owned()),
             metrics: read.one_of("MILLRACE_METRICS", &sinks, MetricsSink::Emf),
-            ttl_days: read.number("MILLRACE_TTL_DAYS", 1, 3_650, 90),
-            profile_refresh_seconds: read.number("MILLRACE_PROFILE_REFRESH_SECONDS", 1, 86_400, 300),
-            snapshot_seconds: read.number("MILLRACE_SNAPSHOT_SECONDS", 1, 86_400, 300),
-            reserve_ms: read.number("MILLRACE_RESERVE_MS", 100, 600_000, 10_000),
+            ttl_days: read.number("MILLRACE_TTL_DAYS", 1..=3_650, 90),
+            profile_refresh_seconds: read.number("MILLRACE_PROFILE_REFRESH_SECONDS", 1..=86_400, 300),
+            snapshot_seconds: read.number("MILLRACE_SNAPSHOT_SECONDS", 1..=86_400, 300),
+            reserve_ms: read.number("MILLRACE_RESERVE_MS", 100..=600_000, 10_000),
             peer_region: read.region("MILLRACE_PEER_REGION"),
-            adopt_patience_seconds: read.number("MILLRACE_ADOPT_PATIENCE_SECONDS", 0, 86_400, 60),
-            memory_mb: read.number("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", 1, 1_048_576, MEMORY_MB),
+            adopt_patience_seconds: read.number("MILLRACE_ADOPT_PATIENCE_SECONDS", 0..=86_400, 60),
+            memory_mb: read.number("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", 1..=1_048_576, MEMORY_MB),
             stores,
         };
-        if read.mistakes.is_empty() { Ok(config) } else { Err(ConfigError(read.mistakes)) }
+        read.finish(config)
     }
 
     /// The defaults, for one machine.
@@ -203,7 +102,7 @@ impl Config {
 mod tests {
     use super::*;
 
-    fn read(pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    fn read(pairs: &[(&str, &str)]) -> Result<Config, SettingsError> {
         Config::from_lookup(|name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
     }
 

@@ -1,4 +1,4 @@
-//! Dependencies point one way: `anomaly-core ← telemetry ← platform ← Lambdas, edge-agent, model-server ← millrace, e2e`.
+//! Dependencies point one way: `anomaly-core ← telemetry ← platform ← function ← Lambdas, edge-agent, model-server ← millrace, e2e`.
 //!
 //! The test walks what cargo knows of the workspace and names each arrow that should not be there. A new crate has to be
 //! given its place here before it may depend on, or be depended on by, any other.
@@ -16,6 +16,8 @@ enum Place {
     Wire,
     /// Ports and who provides them.
     World,
+    /// What every function shares.
+    Frame,
     /// What runs: functions and services. They do not know each other.
     Service,
     /// What brings everything together.
@@ -28,6 +30,7 @@ fn place(package: &str) -> Option<Place> {
         "anomaly-core" | "evaluation" => Place::Core,
         "telemetry" => Place::Wire,
         "platform" => Place::World,
+        "function" => Place::Frame,
         "kinesis-scorer"
         | "alert-fanout"
         | "batch-analyzer"
@@ -119,7 +122,9 @@ fn arrows_that_point_up_or_sideways_are_named() {
     for (from, to) in [
         ("anomaly-core", "telemetry"),
         ("telemetry", "platform"),
+        ("platform", "function"),
         ("platform", "kinesis-scorer"),
+        ("function", "kinesis-scorer"),
         ("kinesis-scorer", "alert-fanout"),
         ("alert-fanout", "kinesis-scorer"),
         ("kinesis-scorer", "millrace"),
@@ -143,6 +148,8 @@ fn arrows_that_point_down_are_let_through() {
         ("telemetry", "anomaly-core"),
         ("platform", "telemetry"),
         ("kinesis-scorer", "anomaly-core"),
+        ("kinesis-scorer", "function"),
+        ("function", "platform"),
         ("millrace", "kinesis-scorer"),
         ("millrace", "simulator"),
         ("kinesis-scorer", "simulator"),

@@ -73,8 +73,10 @@ fn is_left(name: &str) -> bool {
 #[test]
 fn the_templates_give_the_functions_the_settings_they_read() {
     for (template, function) in [("pipeline", "kinesis-scorer"), ("alerts", "alert-fanout")] {
-        let sources = files(&root().join(format!("crates/{function}/src")), "rs");
-        let source: String = sources.iter().map(|file| text(file)).collect();
+        // Its own settings, and those that every function has.
+        let folders = [format!("crates/{function}/src"), "crates/function/src".to_owned()];
+        let sources = folders.iter().flat_map(|folder| files(&root().join(folder), "rs"));
+        let source: String = sources.map(|file| text(&file)).collect();
         let read = settings_in(&source);
         let given = settings_given(&text(&root().join(format!("infra/{template}.yaml"))));
         let unread: Vec<_> = given.difference(&read).collect();

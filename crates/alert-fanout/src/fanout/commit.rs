@@ -163,7 +163,7 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
         let mut held = 0;
         if openings > 0 {
             let worst = worst.unwrap_or(Severity::Info);
-            let (next, manner) = budget.kept.budget.take_openings(openings, worst, &holds.settings, now);
+            let (next, manner) = budget.kept.budget.take_openings(openings, worst, holds.settings(), now);
             budget.kept.budget = next;
             if manner == Manner::Held {
                 for digest in drafts.iter_mut().filter_map(|draft| draft.hold(now)) {
@@ -177,7 +177,7 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
         let mut claimed = Vec::new();
         for draft in &mut drafts {
             let more = draft.deliver(holds, room, link, now, |incident, notice| {
-                let (next, manner) = budget.kept.budget.take_message(notice.severity, &holds.settings, now);
+                let (next, manner) = budget.kept.budget.take_message(notice.severity, holds.settings(), now);
                 budget.kept.budget = next;
                 if manner == Manner::Held {
                     held += 1;
@@ -193,10 +193,16 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
 
     async fn try_pack(&self, pack: &Pack, holds: &Tenant, now: Timestamp) -> Result<(), ChangeError> {
         let kept_days = self.config.kept_days;
-        let mut entries: Vec<(Entry, Option<u64>)> =
-            pack.drafts.iter().flat_map(|draft| draft.entries(holds, now, kept_days)).collect();
-        entries.extend(pack.claimed.iter().map(|claimed| (claimed.entry(now, self.config.claim()), None)));
-        entries.extend(pack.budget.iter().map(|budget| budget.entry(now)));
+        let mut entries: Vec<(Entry, Option<u64>)> = Vec::new();
+        for draft in &pack.drafts {
+            entries.extend(draft.entries(holds, now, kept_days)?);
+        }
+        for claimed in &pack.claimed {
+            entries.push((claimed.entry(now, self.config.claim())?, None));
+        }
+        if let Some(budget) = &pack.budget {
+            entries.push(budget.entry(now)?);
+        }
         let changes: Vec<EntryChange<'_>> =
             entries.iter().map(|(entry, expected)| EntryChange { entry, expected: *expected }).collect();
         self.world.change_entries(&changes).await
@@ -211,7 +217,7 @@ fn written(pack: Pack, done: &mut Done, claimed: &mut Vec<Claimed>) {
 
 /// The most items that a device can take: each of its notices over every channel that there is.
 fn most_items(draft: &Draft, holds: &Tenant) -> usize {
-    draft.items() + draft.notices() * holds.settings.channels.len()
+    draft.items() + draft.notices() * holds.settings().channels.len()
 }
 
 pub(super) fn store_error(error: ChangeError, tenant: &str) -> StoreError {

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use anomaly_core::Timestamp;
 use futures_util::{StreamExt as _, stream};
-use platform::model::EntryChange;
-use platform::ports::{AlertWorld, ChangeError};
+use platform::model::{Entry, EntryChange};
+use platform::ports::{AlertWorld, ChangeError, StoreError};
 
 use super::{Done, Fanout};
-use crate::channel::{FailureKind, SEND_TIMEOUT};
+use crate::channel::{FailureKind, Receipt, SEND_TIMEOUT, SendError};
 use crate::delivery::Claimed;
 use crate::dispatch::Dispatch;
 
@@ -27,10 +27,7 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
     /// Leaves deliveries to the next tick. Where that fails they are due when their claims run out.
     pub(super) async fn release(&self, claimed: Vec<Claimed>, now: Timestamp) {
         for claimed in claimed {
-            let entry = claimed.released(now);
-            if let Err(error) =
-                self.world.change_entries(&[EntryChange { entry: &entry, expected: Some(claimed.version) }]).await
-            {
+            if let Err(error) = self.change(&claimed, claimed.released(now)).await {
                 tracing::warn!(
                     sk = claimed.key.sk,
                     error = &error as &dyn std::error::Error,
@@ -71,13 +68,21 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
         now: Timestamp,
         remaining: &(dyn Fn() -> Duration + Sync),
     ) -> Done {
+        let in_force = self.tenants.in_force(&self.world, tenant, now).await;
+        let settings = match &in_force {
+            Ok(in_force) => in_force.channel(channel).ok_or_else(|| SendError::gone(channel)),
+            Err(error) => Err(SendError::unknown(channel, &error.to_string())),
+        };
         let (mut done, mut failures) = (Done::default(), 0);
         for claimed in waiting {
             if failures >= FAILURES_MAX || remaining() < SEND_TIMEOUT + RESERVE {
                 done.unsent += 1;
                 continue;
             }
-            let outcome = self.try_one(tenant, channel, &claimed, now).await;
+            let outcome = match &settings {
+                Ok(settings) => self.dispatch.dispatch(tenant, channel, settings, &claimed.delivery.message).await,
+                Err(error) => Err(error.clone()),
+            };
             match &outcome {
                 Ok(_) => (done.sent, failures) = (done.sent + 1, 0),
                 Err(error) => {
@@ -98,35 +103,10 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
         done
     }
 
-    async fn try_one(
-        &self,
-        tenant: &str,
-        channel: &str,
-        claimed: &Claimed,
-        now: Timestamp,
-    ) -> Result<crate::channel::Receipt, crate::channel::SendError> {
-        let holds = self.tenants.of(&self.world, tenant, now).await;
-        let settings = match &holds {
-            Ok(holds) => holds.settings.channels.get(channel),
-            Err(error) => return Err(crate::channel::SendError::unknown(channel, &error.to_string())),
-        };
-        match settings {
-            Some(settings) => self.dispatch.dispatch(tenant, channel, settings, &claimed.delivery.message).await,
-            None => Err(crate::channel::SendError::gone(channel)),
-        }
-    }
-
     /// Writes down what came of a try. If that fails, the claim runs out and it is sent once more: a message too many is
     /// better than none.
-    async fn settle(
-        &self,
-        claimed: &Claimed,
-        outcome: Result<crate::channel::Receipt, crate::channel::SendError>,
-        now: Timestamp,
-    ) {
-        let entry = claimed.settled(outcome, now);
-        let change = EntryChange { entry: &entry, expected: Some(claimed.version) };
-        match self.world.change_entries(&[change]).await {
+    async fn settle(&self, claimed: &Claimed, outcome: Result<Receipt, SendError>, now: Timestamp) {
+        match self.change(claimed, claimed.settled(outcome, now)).await {
             Ok(()) => {}
             Err(ChangeError::Moved(_)) => {
                 tracing::warn!(
@@ -139,5 +119,11 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
                 tracing::error!(sk = claimed.key.sk, error, "what came of a message was not noted; it is sent again");
             }
         }
+    }
+
+    /// Stores what is to follow a claim, if it still holds.
+    async fn change(&self, claimed: &Claimed, next: Result<Entry, StoreError>) -> Result<(), ChangeError> {
+        let entry = next?;
+        self.world.change_entries(&[EntryChange { entry: &entry, expected: Some(claimed.version) }]).await
     }
 }

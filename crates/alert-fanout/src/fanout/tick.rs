@@ -14,6 +14,8 @@ use crate::budget::TenantBudget;
 use crate::delivery::Claimed;
 use crate::dispatch::Dispatch;
 use crate::draft::Happening;
+use crate::pulse::PutPulses;
+use crate::tenants::Tenants;
 use crate::{active, place, say};
 
 /// Most that is due in one part of the index and is looked at in one tick; the next one goes on.
@@ -62,6 +64,14 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
         failed.map_or(Ok(done), Err)
     }
 
+    /// Puts pulses into quiet shards if this region has the say: where another has it, its devices would seem silent.
+    ///
+    /// # Errors
+    /// The store's, or those of [`PutPulses::put_pulses`].
+    pub async fn pulse(&self, pulses: &impl PutPulses, now: Timestamp) -> Result<usize, StoreError> {
+        if active::is_active(&self.world, &self.config.region).await? { pulses.put_pulses(now).await } else { Ok(0) }
+    }
+
     /// One thing that is due, read anew: the index may be late.
     async fn look_at(&self, listed: &Entry, now: Timestamp, done: &mut Done) -> Result<Vec<Claimed>, StoreError> {
         let Some(entry) = self.world.load_entry(&listed.key).await? else { return Ok(Vec::new()) };
@@ -100,7 +110,7 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
     async fn claim(&self, entry: &Entry, now: Timestamp) -> Result<Vec<Claimed>, StoreError> {
         let again = Claimed::again(entry, now).map_err(|error| broken(entry, &error))?;
         let Some(claimed) = again else { return Ok(Vec::new()) };
-        let stored = claimed.entry(now, self.config.claim());
+        let stored = claimed.entry(now, self.config.claim())?;
         match self.world.change_entries(&[EntryChange { entry: &stored, expected: Some(entry.version) }]).await {
             Ok(()) => Ok(vec![claimed]),
             // Another tick has it.
@@ -117,12 +127,14 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
         let told = budget.kept.held.take();
         let claimed: Vec<Claimed> = told.map_or_else(Vec::new, |held| {
             let message = say::digest(&held, now, self.config.link.as_deref());
-            let channels = holds.settings.channels_for_digest(say::worst(&held));
+            let channels = holds.settings().channels_for_digest(say::worst(&held));
             let one = |channel: &str| Claimed::new(place::digest(tenant, now, channel), channel, message.clone(), now);
             channels.into_iter().map(one).collect()
         });
-        let mut entries = vec![budget.entry(now)];
-        entries.extend(claimed.iter().map(|claimed| (claimed.entry(now, self.config.claim()), None)));
+        let mut entries = vec![budget.entry(now)?];
+        for claimed in &claimed {
+            entries.push((claimed.entry(now, self.config.claim())?, None));
+        }
         let changes: Vec<EntryChange<'_>> =
             entries.iter().map(|(entry, expected)| EntryChange { entry, expected: *expected }).collect();
         match self.world.change_entries(&changes).await {
@@ -146,7 +158,7 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
         if swept >= active.epoch {
             return Ok((done, claimed));
         }
-        for tenant in self.tenants.with_profile(&self.world).await? {
+        for tenant in Tenants::with_profile(&self.world).await? {
             for day in [now.millis() - DAY_MS, now.millis()] {
                 let day = Timestamp::from_millis(day).unwrap_or(now).date();
                 let query = AnomalyQuery::Day { tenant: tenant.clone(), day };

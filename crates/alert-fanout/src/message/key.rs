@@ -1,9 +1,7 @@
 //! The two keys by which the far side recognises what it has: the incident's, and that of one notice on one channel.
 
-use std::fmt::Write as _;
-
 use anomaly_core::TenantName;
-use sha2::{Digest, Sha256};
+use anomaly_core::identity::derive;
 
 use super::Message;
 
@@ -21,33 +19,20 @@ impl Message {
         if tells_apart && key.len() <= DEDUP_KEY_CHARS_MAX {
             key
         } else {
-            format!("millrace:{}", hash(&[&self.tenant, &self.incident]))
+            format!("millrace:{}", derive([&*self.tenant, &self.incident]))
         }
     }
 
     /// One for each notice and channel, the same whenever it is sent again: 32 hexadecimal digits.
     #[must_use]
     pub fn idempotency_key(&self, channel: &str) -> String {
-        hash(&[&self.tenant, &self.incident, &self.notice.to_string(), channel])
+        derive([&*self.tenant, &self.incident, &self.notice.to_string(), channel])
     }
 
     /// What all mails of an incident on a channel refer to: 32 hexadecimal digits.
     pub(crate) fn thread_key(&self, channel: &str) -> String {
-        hash(&["thread", &self.tenant, &self.incident, channel])
+        derive(["thread", &self.tenant, &self.incident, channel])
     }
-}
-
-/// The first 128 bits of SHA-256 over the parts, each preceded by its length, so that no two lists of parts read the same.
-fn hash(parts: &[&str]) -> String {
-    let mut hasher = Sha256::new();
-    for part in parts {
-        hasher.update((part.len() as u64).to_le_bytes());
-        hasher.update(part.as_bytes());
-    }
-    hasher.finalize().iter().take(16).fold(String::with_capacity(32), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }
 
 #[cfg(test)]

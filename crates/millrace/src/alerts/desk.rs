@@ -5,13 +5,11 @@ mod aws;
 
 use std::path::PathBuf;
 
-use alert_fanout::config::{Config, SecretsPlace};
+use alert_fanout::config::Config;
 use alert_fanout::dispatch::Channels;
 use alert_fanout::fanout::Fanout;
 use alert_fanout::network::Outbound;
 use alert_fanout::secret::AnySecrets;
-use alert_fanout::secret::environment::EnvironmentSecrets;
-use alert_fanout::secret::folder::FolderSecrets;
 use alert_fanout::tenants::profile_key;
 use anomaly_core::Timestamp;
 use anomaly_core::incident::AlertSettings;
@@ -102,13 +100,7 @@ impl StoreOptions {
             "MILLRACE_DIR" => Some(folder.clone()),
             _ => environment(name),
         })?;
-        let secrets = match &config.secrets {
-            SecretsPlace::Folder(path) => AnySecrets::Folder(FolderSecrets::new(path)),
-            SecretsPlace::Environment => AnySecrets::Environment(EnvironmentSecrets::from_lookup(environment)),
-            SecretsPlace::Aws => bail!(
-                "MILLRACE_SECRETS says `aws`, but the store is a folder: set it to `environment` or `folder:PATH`, or leave it out"
-            ),
-        };
+        let secrets = AnySecrets::beside_a_folder(&config.secrets, environment)?;
         Ok(Opened::Folder(Desk {
             world,
             channels: Channels::new(secrets, Outbound::system(), config.allow_private, clock::now),

@@ -16,9 +16,6 @@ use crate::options;
 use crate::output::{Cell, Format};
 use crate::ui::Ui;
 
-/// Sort keys of witnesses begin with this, as [`place::witness`] makes them.
-const WITNESSES: &str = "W#";
-
 /// What `alerts show` is asked.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -78,9 +75,9 @@ pub(super) async fn run<W: AlertWorld>(args: &Args, desk: &Desk<W>, ui: &Ui) -> 
 /// The anomalies of an incident, the oldest first: those whose witness names it.
 async fn anomalies<W: AlertWorld>(desk: &Desk<W>, incident: &Incident) -> anyhow::Result<Vec<AnomalyRecord>> {
     let pk = place::of_device(&incident.tenant, &incident.device);
-    let witnesses = desk.world.list_entries(&pk, WITNESSES, Order::OldestFirst, LOOKED_AT_MAX).await?;
+    let witnesses = desk.world.list_entries(&pk, place::WITNESSES, Order::OldestFirst, LOOKED_AT_MAX).await?;
     let own = witnesses.iter().filter(|entry| entry.body["incident"].as_str() == Some(incident.id.as_str()));
-    let ids: BTreeSet<&str> = own.filter_map(|entry| entry.key.sk.strip_prefix(WITNESSES)).collect();
+    let ids: BTreeSet<&str> = own.filter_map(|entry| entry.key.sk.strip_prefix(place::WITNESSES)).collect();
     let query = AnomalyQuery::Device { tenant: incident.tenant.clone(), device: incident.device.clone() };
     let mut found = desk.world.find_anomalies(&query, LOOKED_AT_MAX).await?;
     found.retain(|record| ids.contains(record.anomaly.id.as_str()));

@@ -43,7 +43,7 @@ impl Options {
         let options: &'static Self = Box::leak(Box::new(self.clone()));
         let lookup = |name: &str| options.variable(name).or_else(|| environment(name));
         let config = Config::from_lookup(lookup)?;
-        let (world, channels) = connect(&config, lookup).map_err(|error| anyhow::anyhow!(error))?;
+        let (world, channels) = connect(&config, lookup)?;
         let place = format!("in the table `{}`", lookup("MILLRACE_RESULTS_TABLE").unwrap_or_default());
         let desk = Desk { world, channels, config, tenant: tenant.to_owned(), place, now: clock::now(), newest: None };
         Ok(Some(desk))
