@@ -8,6 +8,7 @@
 //! of a signature only the service's name.
 
 mod anomalies;
+mod bridge;
 mod functions;
 mod lake;
 mod plant;
@@ -17,6 +18,7 @@ mod wait;
 mod world;
 
 pub use anomalies::{Anomaly, anomalies, checkpoints, device_states};
+pub use bridge::Bridge;
 pub use functions::kill;
 pub use lake::{Line, bronze, quarantine};
 pub use plant::{Accepted, Plant, Sent};

@@ -23,28 +23,33 @@ pub struct Settings {
     pub batch_records: u32,
 }
 
-/// A deployed stack of its own. It stays until the emulator ends.
+/// What a test has deployed: one stack or several that belong together. They stay until the emulator ends.
 pub struct Stack {
     world: World,
-    name: String,
+    /// In the order of their deployment.
+    names: Vec<String>,
     environment: String,
+    /// Of all of them: no two templates have an output of the same name that a test asks for here.
     outputs: BTreeMap<String, String>,
 }
 
 impl Stack {
-    /// Deploys the pipeline under a name that no other test uses, and waits until it is complete.
+    /// Deploys storage and pipeline under a name that no other test uses, and waits until both are complete.
     ///
     /// # Errors
-    /// The zip or the template cannot be read, a call fails, or the stack is rolled back; the message has the reasons.
+    /// The zip or a template cannot be read, a call fails, or a stack is rolled back; the message has the reasons.
     pub async fn deploy(world: &World, settings: Settings) -> Result<Self> {
         let environment = unique_environment()?;
-        let parameters = [
-            ("CodeKey", upload_code(world, &environment, &world.zip).await?),
+        let storage = Self::create(world, "storage", &environment, Vec::new()).await?;
+        let mut parameters = function(upload_code(world, &environment, &world.zip).await?);
+        parameters.extend([
             ("ShardCount", settings.shards.to_string()),
             ("BatchRecords", settings.batch_records.to_string()),
             ("BatchWindowSeconds", "0".to_owned()),
-        ];
-        Self::create(world, "pipeline", &environment, parameters.into()).await
+        ]);
+        parameters.extend(storage.passed_on(&["ResultsTableName", "CheckpointsTableName", "LakeBucketName"]));
+        let pipeline = Self::create(world, "pipeline", &environment, parameters).await?;
+        Ok(storage.with(pipeline))
     }
 
     /// Deploys the alerts of a pipeline. `claim_seconds` is how long a message waits whose sender was lost.
@@ -54,18 +59,40 @@ impl Stack {
     pub async fn deploy_alerts(pipeline: &Self, claim_seconds: u32) -> Result<Self> {
         let (world, environment) = (&pipeline.world, &pipeline.environment);
         let zip = world.alerts_zip.as_ref().context("MILLRACE_TEST_ALERTS_ZIP is not set; run `cargo xtask e2e`")?;
-        let mut parameters = vec![
-            ("CodeKey", upload_code(world, environment, zip).await?),
+        let mut parameters = function(upload_code(world, environment, zip).await?);
+        parameters.extend([
             ("ClaimSeconds", claim_seconds.to_string()),
             ("AllowPrivate", "true".to_owned()),
             ("Secrets", "environment".to_owned()),
-        ];
-        for name in
-            ["ResultsTableName", "ResultsTableArn", "ResultsStreamArn", "CheckpointsTableName", "LakeBucketName"]
-        {
-            parameters.push((name, pipeline.output(name).to_owned()));
-        }
+        ]);
+        parameters.extend([("PulseSeconds", "60".to_owned())]);
+        let of_both = ["ResultsTableName", "ResultsStreamArn", "CheckpointsTableName", "LakeBucketName", "StreamName"];
+        parameters.extend(pipeline.passed_on(&of_both));
         Self::create(world, "alerts", environment, parameters).await
+    }
+
+    /// Deploys alarms and dashboard of a pipeline and its alerts.
+    ///
+    /// # Errors
+    /// As [`Self::deploy`].
+    pub async fn deploy_observability(pipeline: &Self, alerts: &Self) -> Result<Self> {
+        let of_both = ["ResultsTableName", "CheckpointsTableName", "LakeBucketName", "StreamName", "ScorerName"];
+        let mut parameters = pipeline.passed_on(&of_both);
+        parameters.extend(alerts.passed_on(&["FanoutName"]));
+        parameters.push(("ScorerFailureQueueName", pipeline.output("FailureQueueName").to_owned()));
+        parameters.push(("FanoutFailureQueueName", alerts.output("FailureQueueName").to_owned()));
+        Self::create(&pipeline.world, "observability", &pipeline.environment, parameters).await
+    }
+
+    /// Deploys what a tenant's devices and people need of a pipeline, with all that is optional and played here.
+    ///
+    /// # Errors
+    /// As [`Self::deploy`].
+    pub async fn deploy_tenant(pipeline: &Self, observability: &Self, tenant: &str) -> Result<Self> {
+        let mut parameters = pipeline.passed_on(&["StreamName", "ResultsTableName", "LakeBucketName"]);
+        parameters.extend(observability.passed_on(&["AlarmTopicArn"]));
+        parameters.extend([("Tenant", tenant.to_owned()), ("SensorTopics", "true".to_owned())]);
+        Self::create(&pipeline.world, "tenant", &pipeline.environment, parameters).await
     }
 
     async fn create(
@@ -76,19 +103,14 @@ impl Stack {
     ) -> Result<Self> {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../infra/{template}.yaml"));
         let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let name = format!("millrace-{environment}-{template}");
         let stack = Self {
             world: world.clone(),
-            name: format!("millrace-{environment}-{template}"),
+            names: vec![name.clone()],
             environment: environment.to_owned(),
             outputs: BTreeMap::new(),
         };
-        let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
-        parameters.extend([
-            ("Environment", environment.to_owned()),
-            ("CodeBucket", CODE_BUCKET.to_owned()),
-            ("Architecture", architecture.to_owned()),
-            ("S3PathStyle", "true".to_owned()),
-        ]);
+        parameters.push(("Environment", environment.to_owned()));
         let mut form = vec![
             ("TemplateBody".to_owned(), text),
             // The template names no IAM resource, so it asks for no more than this.
@@ -98,12 +120,12 @@ impl Stack {
             form.push((format!("Parameters.member.{}.ParameterKey", index + 1), key.to_owned()));
             form.push((format!("Parameters.member.{}.ParameterValue", index + 1), value));
         }
-        stack.cloudformation("CreateStack", &form)?;
-        let description = stack.settled().await?;
+        stack.cloudformation(&name, "CreateStack", &form)?;
+        let description = stack.settled(&name).await?;
         if status(&description) != Some("CREATE_COMPLETE") {
-            let events = stack.cloudformation("DescribeStackEvents", &[])?;
+            let events = stack.cloudformation(&name, "DescribeStackEvents", &[])?;
             let reasons = every(&events, "ResourceStatusReason").collect::<Vec<_>>().join("; ");
-            bail!("stack {} is {}: {reasons}", stack.name, status(&description).unwrap_or("without a status"));
+            bail!("stack {name} is {}: {reasons}", status(&description).unwrap_or("without a status"));
         }
         let outputs = every(&description, "OutputKey")
             .map(str::to_owned)
@@ -112,13 +134,25 @@ impl Stack {
         Ok(Self { outputs, ..stack })
     }
 
-    /// An output of the template.
+    /// This, and what was deployed after it.
+    fn with(mut self, later: Self) -> Self {
+        self.names.extend(later.names);
+        self.outputs.extend(later.outputs);
+        self
+    }
+
+    /// Outputs as the parameters of these names of another template.
+    fn passed_on<'name>(&self, names: &[&'name str]) -> Vec<(&'name str, String)> {
+        names.iter().map(|name| (*name, self.output(name).to_owned())).collect()
+    }
+
+    /// An output of a template.
     ///
     /// # Panics
-    /// The template has no such output.
+    /// No template has such an output.
     #[must_use]
     pub fn output(&self, key: &str) -> &str {
-        self.outputs.get(key).unwrap_or_else(|| panic!("{} has no output {key}: {:?}", self.name, self.outputs))
+        self.outputs.get(key).unwrap_or_else(|| panic!("{:?} have no output {key}: {:?}", self.names, self.outputs))
     }
 
     /// The world it is deployed in.
@@ -127,26 +161,29 @@ impl Stack {
         &self.world
     }
 
-    /// Deletes the stack, and waits until that is done.
+    /// Deletes what was deployed, the last first, and waits until that is done.
     ///
     /// # Errors
     /// A call fails.
     pub async fn delete(&self) -> Result<()> {
-        self.cloudformation("DeleteStack", &[])?;
-        until("the stack is deleted", DEPLOYED_WITHIN, || async {
-            // A deleted stack is no longer found by its name.
-            Ok(match self.cloudformation("DescribeStacks", &[]) {
-                Ok(description) => (status(&description) == Some("DELETE_COMPLETE")).then_some(()),
-                Err(_) => Some(()),
+        for name in self.names.iter().rev() {
+            self.cloudformation(name, "DeleteStack", &[])?;
+            until("the stack is deleted", DEPLOYED_WITHIN, || async {
+                // A deleted stack is no longer found by its name.
+                Ok(match self.cloudformation(name, "DescribeStacks", &[]) {
+                    Ok(description) => (status(&description) == Some("DELETE_COMPLETE")).then_some(()),
+                    Err(_) => Some(()),
+                })
             })
-        })
-        .await
+            .await?;
+        }
+        Ok(())
     }
 
     /// Waits for the end of what CloudFormation is doing, and returns the stack's description.
-    async fn settled(&self) -> Result<String> {
+    async fn settled(&self, name: &str) -> Result<String> {
         until("the stack is deployed", DEPLOYED_WITHIN, || async {
-            let description = self.cloudformation("DescribeStacks", &[])?;
+            let description = self.cloudformation(name, "DescribeStacks", &[])?;
             let busy = status(&description).is_some_and(|status| status.ends_with("_IN_PROGRESS"));
             Ok((!busy).then_some(description))
         })
@@ -154,10 +191,21 @@ impl Stack {
     }
 
     /// One call of CloudFormation, on this stack. The answer is XML.
-    fn cloudformation(&self, action: &str, form: &[(String, String)]) -> Result<String> {
-        let of_this = [("StackName".to_owned(), self.name.clone())];
+    fn cloudformation(&self, name: &str, action: &str, form: &[(String, String)]) -> Result<String> {
+        let of_this = [("StackName".to_owned(), name.to_owned())];
         self.world.query("cloudformation", "2010-05-15", action, of_this.iter().chain(form))
     }
+}
+
+/// What every template with a function is told of it.
+fn function(code_key: String) -> Vec<(&'static str, String)> {
+    let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
+    vec![
+        ("CodeKey", code_key),
+        ("CodeBucket", CODE_BUCKET.to_owned()),
+        ("Architecture", architecture.to_owned()),
+        ("S3PathStyle", "true".to_owned()),
+    ]
 }
 
 /// At most 11 characters, as the template's pattern has it; unlike that of any other test on the same emulator.

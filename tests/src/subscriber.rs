@@ -78,7 +78,7 @@ impl Subscriber {
 }
 
 /// The five entities of XML.
-fn unescape(text: &str) -> String {
+pub(crate) fn unescape(text: &str) -> String {
     let text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#34;", "\"");
     text.replace("&apos;", "'")
         .replace("&#39;", "'")

@@ -18,6 +18,8 @@ pub struct World {
     pub zip: PathBuf,
     /// The zip of `alert-fanout`, where the run has built it.
     pub alerts_zip: Option<PathBuf>,
+    /// The command `millrace`, with AWS, where the run has built it.
+    pub cli: Option<PathBuf>,
     /// Client of the lake.
     pub s3: aws_sdk_s3::Client,
     /// Client of the two tables.
@@ -60,6 +62,7 @@ impl World {
             endpoint,
             zip: zip.into(),
             alerts_zip: variable("MILLRACE_TEST_ALERTS_ZIP").map(PathBuf::from),
+            cli: variable("MILLRACE_TEST_CLI").map(PathBuf::from),
             s3: aws_sdk_s3::Client::from_conf(s3),
             dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb),
             kinesis: aws_sdk_kinesis::Client::from_conf(kinesis),

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::Command;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use aws_sdk_s3::primitives::ByteStream;
-use e2e::{Plant, Settings, Stack, Subscriber, Told, World, kill, until};
+use e2e::{Plant, Settings, Stack, Subscriber, Told, World, bronze, checkpoints, kill, quarantine, until};
+use serde_json::{Value, json};
 
 const TOLD_WITHIN: Duration = Duration::from_mins(2);
 
@@ -80,6 +83,57 @@ async fn an_anomaly_reaches_who_has_subscribed_and_does_so_once() -> Result<()> 
     assert_eq!(press.attributes["tenant"]["Value"], "acme");
     assert!(press.subject.contains("press-7"), "{}", press.subject);
     assert!(press.body.to_string().contains("95"), "{}", press.body);
+
+    somebody_takes_care(&pipeline)?;
+    a_quiet_shard_gets_a_pulse(&pipeline, &alerts).await
+}
+
+/// `millrace alerts VERB …` over the tables of the stack. The answer is JSON.
+fn alerts_of(pipeline: &Stack, cli: &Path, arguments: &[&str]) -> Result<Value> {
+    let mut command = Command::new(cli);
+    command.arg("alerts").args(arguments).args(["--tenant", "acme", "--output", "json", "--quiet"]);
+    for (option, output) in [
+        ("--bucket", "LakeBucketName"),
+        ("--results-table", "ResultsTableName"),
+        ("--checkpoints-table", "CheckpointsTableName"),
+    ] {
+        command.args([option, pipeline.output(output)]);
+    }
+    let answer =
+        command.args(["--endpoint", &pipeline.world().endpoint]).output().context("the command does not run")?;
+    let words = String::from_utf8_lossy(&answer.stderr);
+    ensure!(answer.status.success(), "`millrace alerts {}`: {words}", arguments.join(" "));
+    serde_json::from_slice(&answer.stdout).with_context(|| format!("no JSON: {answer:?}"))
+}
+
+/// What a person at the desk does: looks, says that she takes care, and is named where others look.
+fn somebody_takes_care(pipeline: &Stack) -> Result<()> {
+    let Some(cli) = &pipeline.world().cli else { return Ok(()) };
+    let listed = alerts_of(pipeline, cli, &["list", "--open"])?;
+    let id = listed[0]["id"].as_str().context("no open incident is listed")?.to_owned();
+    assert_eq!((&listed[0]["device"], &listed[1]), (&json!("press-7"), &Value::Null), "{listed}");
+    alerts_of(pipeline, cli, &["ack", &id, "--by", "Ada"])?;
+    assert_eq!(alerts_of(pipeline, cli, &["list"])?[0]["acknowledged_by"], "Ada");
+    let shown = alerts_of(pipeline, cli, &["show", &id[..8]])?;
+    assert!(shown.to_string().contains("press-7"), "{shown}");
+    Ok(())
+}
+
+/// Nothing arrives any more: a tick puts a record that carries only its time, and the scorer commits it.
+async fn a_quiet_shard_gets_a_pulse(pipeline: &Stack, alerts: &Stack) -> Result<()> {
+    let (before, refused) = (checkpoints(pipeline).await?, quarantine(pipeline).await?.len());
+    until("the scorer has taken a pulse", TOLD_WITHIN, || {
+        let ticked = tick(alerts);
+        let before = &before;
+        async move {
+            ticked?;
+            Ok((checkpoints(pipeline).await? != *before).then_some(()))
+        }
+    })
+    .await?;
+    assert_eq!(quarantine(pipeline).await?.len(), refused, "a pulse is no poison");
+    let lines = bronze(pipeline).await?;
+    assert!(lines.iter().any(|line| line.partition_key == "millrace-pulse"), "a pulse is kept as every record is");
     Ok(())
 }
 

@@ -1,4 +1,5 @@
-//! The whole path on the emulator: `infra/pipeline.yaml` with the real zip, records in, lake and tables out.
+//! The whole path on the emulator: `infra/storage.yaml` and `infra/pipeline.yaml` with the real zip, records in, lake and
+//! tables out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

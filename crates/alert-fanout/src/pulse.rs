@@ -7,18 +7,21 @@
 //!
 //! What this does not do: say who is silent.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anomaly_core::Timestamp;
-use platform::model::ShardInfo;
-use platform::ports::{ListCheckpoints, ListShards, PutRecord, StoreError};
+use futures_util::future::join_all;
+use platform::model::{ShardId, ShardInfo};
+use platform::ports::{ListShards, LoadCheckpoint, PutRecord, StoreError};
 use telemetry::payload::PULSE;
 
-/// What pulses need: when each shard was last heard, which are open, and a way to put a record.
-pub trait PulseWorld: ListCheckpoints + ListShards + PutRecord + Send + Sync {}
+/// What pulses need: which shards are open, when each was last heard, and a way to put a record.
+pub trait PulseWorld: LoadCheckpoint + ListShards + PutRecord + Send + Sync {}
 
-impl<W: ListCheckpoints + ListShards + PutRecord + Send + Sync> PulseWorld for W {}
+impl<W: LoadCheckpoint + ListShards + PutRecord + Send + Sync> PulseWorld for W {}
+
+/// How many shards are looked at at once.
+const AT_ONCE: usize = 16;
 
 /// The partition key of pulses. It is no topic, and no device's.
 const KEY: &str = "millrace-pulse";
@@ -49,7 +52,7 @@ impl<P: PutPulses> PutPulses for Option<P> {
 /// The stream that pulses are put into, and after how long.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pulses<W> {
-    /// Where checkpoints and shards are.
+    /// Where shards and checkpoints are.
     pub world: W,
     /// The region that this is.
     pub region: String,
@@ -69,29 +72,19 @@ impl<W: PulseWorld> PutPulses for Pulses<W> {
     /// # Errors
     /// The store's; the first of those of single shards, after the others had theirs.
     async fn put_pulses(&self, now: Timestamp) -> Result<usize, StoreError> {
-        let checkpoints = self.world.list_checkpoints(&self.region, &self.stream).await?;
-        let heard: BTreeMap<&str, Timestamp> =
-            checkpoints.iter().map(|(id, checkpoint)| (id.shard.as_str(), checkpoint.stream_time)).collect();
-        if !heard.values().any(|at| self.is_long_ago(*at, now)) {
-            return Ok(0);
-        }
         let shards = self.world.list_shards(&self.stream).await?;
+        let open: Vec<&ShardInfo> = shards.iter().filter(|shard| is_open(shard, &shards)).collect();
         let (mut put, mut failed) = (0, None);
-        for shard in shards.iter().filter(|shard| is_open(shard, &shards)) {
-            if !last_heard(shard, &heard).is_some_and(|at| self.is_long_ago(at, now)) {
-                continue;
-            }
-            match self.world.put_record(&self.stream, shard, KEY, PULSE.as_bytes()).await {
-                Ok(()) => put += 1,
-                Err(error) => {
-                    let cause: &dyn std::error::Error = &error;
-                    tracing::error!(
-                        stream = self.stream,
-                        shard = shard.shard,
-                        error = cause,
-                        "no pulse in a quiet shard"
-                    );
-                    failed.get_or_insert(error);
+        for some in open.chunks(AT_ONCE) {
+            let done = join_all(some.iter().map(|shard| self.put_one(shard, now))).await;
+            for (shard, done) in some.iter().zip(done) {
+                match done {
+                    Ok(one) => put += usize::from(one),
+                    Err(error) => {
+                        let (stream, shard, cause) = (&self.stream, &shard.shard, &error as &dyn std::error::Error);
+                        tracing::error!(stream, shard, error = cause, "no pulse in a shard that may be quiet");
+                        failed.get_or_insert(error);
+                    }
                 }
             }
         }
@@ -99,7 +92,34 @@ impl<W: PulseWorld> PutPulses for Pulses<W> {
     }
 }
 
-impl<W> Pulses<W> {
+impl<W: PulseWorld> Pulses<W> {
+    /// Puts a pulse into one shard if it has been quiet.
+    async fn put_one(&self, shard: &ShardInfo, now: Timestamp) -> Result<bool, StoreError> {
+        let is_quiet = self.last_heard(shard).await?.is_some_and(|at| self.is_long_ago(at, now));
+        if is_quiet {
+            self.world.put_record(&self.stream, shard, KEY, PULSE.as_bytes()).await?;
+        }
+        Ok(is_quiet)
+    }
+
+    /// The newest arrival that was committed in a shard or, before its first, in those that it came out of.
+    async fn last_heard(&self, shard: &ShardInfo) -> Result<Option<Timestamp>, StoreError> {
+        if let Some(at) = self.committed(&shard.shard).await? {
+            return Ok(Some(at));
+        }
+        let mut newest = None;
+        for parent in [&shard.parent, &shard.adjacent_parent].into_iter().flatten() {
+            newest = newest.max(self.committed(parent).await?);
+        }
+        Ok(newest)
+    }
+
+    async fn committed(&self, shard: &str) -> Result<Option<Timestamp>, StoreError> {
+        let (region, stream) = (self.region.clone(), self.stream.clone());
+        let id = ShardId { region, stream, shard: shard.to_owned() };
+        Ok(self.world.load_checkpoint(&id).await?.map(|checkpoint| checkpoint.stream_time))
+    }
+
     fn is_long_ago(&self, at: Timestamp, now: Timestamp) -> bool {
         u128::try_from(now.millis() - at.millis()).is_ok_and(|quiet_ms| quiet_ms >= self.quiet.as_millis())
     }
@@ -111,17 +131,11 @@ fn is_open(shard: &ShardInfo, all: &[ShardInfo]) -> bool {
     !all.iter().any(|other| other.parent.as_deref() == name || other.adjacent_parent.as_deref() == name)
 }
 
-/// The newest arrival that was committed in a shard or, before its first, in those that it came out of.
-fn last_heard(shard: &ShardInfo, heard: &BTreeMap<&str, Timestamp>) -> Option<Timestamp> {
-    let of = |name: Option<&str>| name.and_then(|name| heard.get(name)).copied();
-    of(Some(&shard.shard)).or_else(|| of(shard.parent.as_deref()).max(of(shard.adjacent_parent.as_deref())))
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
 
-    use platform::model::{Checkpoint, ShardId};
+    use platform::model::Checkpoint;
     use platform::ports::StoreErrorKind;
 
     use super::*;
@@ -141,23 +155,20 @@ mod tests {
         Timestamp::from_millis(1_800_000_000_000 + millis).unwrap()
     }
 
-    impl ListCheckpoints for Shards {
-        async fn list_checkpoints(&self, region: &str, stream: &str) -> Result<Vec<(ShardId, Checkpoint)>, StoreError> {
-            let one = |&(shard, heard_ms): &(&str, i64)| {
-                let id = ShardId { region: region.to_owned(), stream: stream.to_owned(), shard: shard.to_owned() };
-                let checkpoint = Checkpoint {
-                    version: 1,
-                    last_seq: "1".parse().unwrap(),
-                    stream_time: at(heard_ms),
-                    batch: String::new(),
-                    snapshot: None,
-                    segments: Vec::new(),
-                    epoch: 0,
-                    hash_range: None,
-                };
-                (id, checkpoint)
+    impl LoadCheckpoint for Shards {
+        async fn load_checkpoint(&self, id: &ShardId) -> Result<Option<Checkpoint>, StoreError> {
+            assert_eq!((&*id.region, &*id.stream), ("eu-west-1", "plant"));
+            let of = |&(_, heard_ms): &(&str, i64)| Checkpoint {
+                version: 1,
+                last_seq: "1".parse().unwrap(),
+                stream_time: at(heard_ms),
+                batch: String::new(),
+                snapshot: None,
+                segments: Vec::new(),
+                epoch: 0,
+                hash_range: None,
             };
-            Ok(self.heard_ms.iter().map(one).collect())
+            Ok(self.heard_ms.iter().find(|(shard, _)| *shard == id.shard).map(of))
         }
     }
 

@@ -1,10 +1,14 @@
 //! The order of the test run: what is quick and what fails most often comes first.
 //!
-//! Two variables tell the tests where the world is; without them, tests that need it say so and skip, so a plain
-//! `cargo test` works anywhere:
+//! Variables tell the tests where the world is; without them, tests that need it say so and skip, so a plain `cargo test`
+//! works anywhere:
 //! - `MILLRACE_TEST_ENDPOINT`: the emulator, for the AWS stores' conformance tests and the end-to-end tests;
-//! - `MILLRACE_TEST_ZIP`: the zip of `kinesis-scorer`, for the end-to-end tests.
+//! - `MILLRACE_TEST_ZIP`, `MILLRACE_TEST_ALERTS_ZIP`: the zips of `kinesis-scorer` and `alert-fanout`, for the end-to-end
+//!   tests;
+//! - `MILLRACE_TEST_CLI`: the command `millrace` with its feature `aws`, for the same.
 
+use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -49,12 +53,23 @@ pub(crate) fn end_to_end(repository: &Repository) -> Result<()> {
 fn packaged_flows(repository: &Repository, emulator: &Emulator, runner: Runner) -> Result<()> {
     let zips = lambda_zip::all(repository, host_architecture())?;
     let (scorer, alerts) = (zip_of(&zips, SCORER)?, zip_of(&zips, ALERTS)?);
+    let command = step("the command with AWS", || command_with_aws(repository))?;
     step("end-to-end tests", || {
         let mut tests = runner.command(repository, Scope::EndToEnd);
         run(in_test_world(&mut tests, emulator)
             .env("MILLRACE_TEST_ZIP", &scorer.path)
-            .env("MILLRACE_TEST_ALERTS_ZIP", &alerts.path))
+            .env("MILLRACE_TEST_ALERTS_ZIP", &alerts.path)
+            .env("MILLRACE_TEST_CLI", &command))
     })
+}
+
+/// Builds `millrace` with its feature `aws` and puts it beside: the test run builds one without in its usual place.
+fn command_with_aws(repository: &Repository) -> Result<PathBuf> {
+    run(repository.cargo().args(["build", "--quiet", "--package", "millrace", "--features", "aws"]))?;
+    let (built, kept) = (repository.target("debug/millrace"), repository.target("e2e/millrace"));
+    fs::create_dir_all(repository.target("e2e")).context("cannot make target/e2e")?;
+    fs::copy(&built, &kept).with_context(|| format!("cannot copy {}", built.display()))?;
+    Ok(kept)
 }
 
 /// The emulator runs a function as a process of this machine.

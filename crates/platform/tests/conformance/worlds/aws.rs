@@ -71,7 +71,7 @@ fn keys(hash: &str, range: Option<&str>) -> Vec<KeySchemaElement> {
     std::iter::once(element(hash, KeyType::Hash)).chain(range.map(|name| element(name, KeyType::Range))).collect()
 }
 
-/// As `infra/pipeline.yaml` makes them, as far as keys and indexes go.
+/// As `infra/storage.yaml` makes them, as far as keys and indexes go.
 async fn make_tables(config: &SdkConfig, settings: &AwsSettings) {
     let dynamodb = aws_sdk_dynamodb::Client::new(config);
     let index = |name: &str, hash: &str, range: &str| {
