@@ -5,6 +5,8 @@
 
 use clap::{Parser, Subcommand};
 
+#[cfg(feature = "aws")]
+use crate::deploy;
 use crate::output::Format;
 use crate::ui::Ui;
 use crate::{alerts, anomalies, completions, demo, esm, eval, explain, replay, simulate};
@@ -71,6 +73,18 @@ pub(crate) enum Command {
     Explain(explain::Args),
     /// Drive a function as Lambda's event source mapping does, from files or a Kinesis stream
     Esm(Box<esm::Args>),
+    /// Make or change an environment in AWS: stacks by change sets, shown before they are executed
+    #[cfg(feature = "aws")]
+    Deploy(Box<deploy::Args>),
+    /// List the stacks of an environment in AWS, their states and outputs
+    #[cfg(feature = "aws")]
+    Status(deploy::StatusArgs),
+    /// Delete an environment in AWS; its data is kept unless told
+    #[cfg(feature = "aws")]
+    Destroy(deploy::DestroyArgs),
+    /// Say what is missing, here or in the AWS account, before an environment can be deployed
+    #[cfg(feature = "aws")]
+    Doctor(deploy::DoctorArgs),
     /// Print a script that teaches your shell to complete `millrace` commands
     Completions(completions::Args),
 }
@@ -89,6 +103,14 @@ pub(crate) fn run(command: Command, ui: &Ui) -> anyhow::Result<()> {
         Command::Alerts(command) => alerts::run(&command, ui),
         Command::Explain(args) => explain::run(&args, ui),
         Command::Esm(args) => esm::run(&args, ui),
+        #[cfg(feature = "aws")]
+        Command::Deploy(args) => deploy::run(&args, ui),
+        #[cfg(feature = "aws")]
+        Command::Status(args) => deploy::run_status(&args, ui),
+        #[cfg(feature = "aws")]
+        Command::Destroy(args) => deploy::run_destroy(&args, ui),
+        #[cfg(feature = "aws")]
+        Command::Doctor(args) => deploy::run_doctor(&args, ui),
         Command::Completions(args) => completions::run(&args),
     }
 }

@@ -5,6 +5,8 @@ mod anomalies;
 mod cli;
 mod completions;
 mod demo;
+#[cfg(feature = "aws")]
+mod deploy;
 mod esm;
 mod eval;
 mod explain;

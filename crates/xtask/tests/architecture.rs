@@ -34,6 +34,7 @@ fn place(package: &str) -> Option<Place> {
         "kinesis-scorer"
         | "alert-fanout"
         | "batch-analyzer"
+        | "deployment"
         | "replication-checker"
         | "edge-agent"
         | "event-source"

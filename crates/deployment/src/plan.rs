@@ -1,0 +1,232 @@
+//! Which stacks an environment is made of, in which order, and where each parameter comes from.
+//!
+//! The order and the outputs that feed parameters are those of `docs/operations/deploy.md`. Everything that can be wrong with
+//! a request is found here, all of it at once, before anybody is asked.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::template::{ALERTS, ARTIFACTS, DEPLOYMENT, OBSERVABILITY, PIPELINE, STORAGE, TENANT, Template};
+
+/// Every template, in the order of deployment.
+pub static TEMPLATES: [&Template; 7] = [&ARTIFACTS, &DEPLOYMENT, &STORAGE, &PIPELINE, &ALERTS, &OBSERVABILITY, &TENANT];
+
+/// Functions with a zip, and the template that deploys each.
+pub const FUNCTIONS: [(&str, &str); 2] = [("pipeline", "kinesis-scorer"), ("alerts", "alert-fanout")];
+
+/// What is to be deployed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Request {
+    /// Name of the environment.
+    pub environment: String,
+    /// The other Region of a pair.
+    pub peer: Option<String>,
+    /// Tenants whose stacks are deployed, too.
+    pub tenants: Vec<String>,
+    /// Values of parameters.
+    pub settings: Vec<Setting>,
+    /// The role CloudFormation acts with. `None`: the one of the stack `millrace-deployment`, which is then deployed, too.
+    pub role: Option<String>,
+}
+
+/// `STACK:NAME=VALUE`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// A template's name, or `tenant-NAME` for the stack of one tenant.
+    pub stack: String,
+    /// The parameter.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+}
+
+impl std::str::FromStr for Setting {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.split_once('=').and_then(|(left, value)| Some((left.split_once(':')?, value)));
+        match parts {
+            Some(((stack, name), value)) if !stack.is_empty() && !name.is_empty() => {
+                Ok(Self { stack: stack.to_owned(), name: name.to_owned(), value: value.to_owned() })
+            }
+            _ => Err("expected STACK:NAME=VALUE, such as pipeline:ShardCount=2".to_owned()),
+        }
+    }
+}
+
+/// Where a parameter's value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// It was said.
+    Text(String),
+    /// An output of the stack that this template makes.
+    Output {
+        /// The template.
+        of: &'static str,
+        /// The output.
+        key: &'static str,
+    },
+    /// The key of the function's zip.
+    Code(&'static str),
+}
+
+/// A stack that is to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StackPlan {
+    /// Its name.
+    pub name: String,
+    /// What it is made of.
+    pub template: &'static Template,
+    /// Parameters that are given. The others keep what the stack has, or are the template's defaults.
+    pub given: BTreeMap<&'static str, Source>,
+    /// Tags of the stack and its resources.
+    pub tags: BTreeMap<&'static str, String>,
+    /// Whether CloudFormation acts with the role, or as the caller.
+    pub with_role: bool,
+}
+
+/// Everything that is wrong with a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanError(pub Vec<String>);
+
+impl fmt::Display for PlanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "nothing was changed, because: {}", self.0.join("; "))
+    }
+}
+
+impl std::error::Error for PlanError {}
+
+/// The stack that a template makes in an environment.
+#[must_use]
+pub fn stack_name(template: &Template, environment: &str) -> String {
+    match template.name {
+        shared @ ("artifacts" | "deployment") => format!("millrace-{shared}"),
+        own => format!("millrace-{environment}-{own}"),
+    }
+}
+
+/// How the names of an environment's tenants' stacks begin.
+#[must_use]
+pub fn tenants_prefix(environment: &str) -> String {
+    format!("millrace-{environment}-tenant-")
+}
+
+/// The stacks in the order of deployment.
+///
+/// # Errors
+/// A parameter is not of the template, has a value that it does not take, or has none; a stack is not one of these.
+pub fn plan(request: &Request) -> Result<Vec<StackPlan>, PlanError> {
+    let mut stacks: Vec<(String, StackPlan)> = Vec::new();
+    for template in TEMPLATES {
+        let skip = template.name == "deployment" && request.role.is_some() || template.name == "tenant";
+        if !skip {
+            stacks.push((template.name.to_owned(), stack(template, request, None)));
+        }
+    }
+    for tenant in &request.tenants {
+        stacks.push((format!("tenant-{tenant}"), stack(&TENANT, request, Some(tenant))));
+    }
+    let mut mistakes = Vec::new();
+    for setting in &request.settings {
+        let Setting { stack, name, value } = setting;
+        let mut is_known = false;
+        for (own_name, plan) in &mut stacks {
+            if own_name == stack || (plan.template.name == "tenant" && stack == "tenant") {
+                is_known = true;
+                match plan.template.parameters().iter().find(|parameter| parameter.name == *name) {
+                    None => mistakes.push(format!("`{}` has no parameter `{name}`", plan.template.name)),
+                    Some(_) if ["Environment", "CodeKey", "CodeBucket"].contains(&name.as_str()) => {
+                        mistakes
+                            .push(format!("{stack}:{name} follows from --environment and --code and cannot be set"));
+                    }
+                    // The template lives as long as the program, but what was parsed of it does not.
+                    Some(_) => match name_in(plan.template, name) {
+                        Some(name) => drop(plan.given.insert(name, Source::Text(value.clone()))),
+                        None => mistakes.push(format!("`{}` has no parameter `{name}`", plan.template.name)),
+                    },
+                }
+            }
+        }
+        if !is_known {
+            let known: Vec<&str> = stacks.iter().map(|(name, _)| name.as_str()).collect();
+            mistakes.push(format!("there is no stack `{stack}` to set `{name}` of, only {}", known.join(", ")));
+        }
+    }
+    for (own_name, plan) in &stacks {
+        for parameter in plan.template.parameters() {
+            if let Some(Source::Text(value)) = plan.given.get(parameter.name.as_str())
+                && let Some(objection) = parameter.objection(value)
+            {
+                mistakes.push(format!("{own_name}:{} {objection}", parameter.name));
+            } else if parameter.default.is_none() && !plan.given.contains_key(parameter.name.as_str()) {
+                mistakes.push(format!("{own_name}:{0} has no value: say --parameter {own_name}:{0}=…", parameter.name));
+            }
+        }
+    }
+    mistakes.dedup();
+    if mistakes.is_empty() { Ok(stacks.into_iter().map(|(_, plan)| plan).collect()) } else { Err(PlanError(mistakes)) }
+}
+
+/// The name as the template has it.
+fn name_in(template: &'static Template, name: &str) -> Option<&'static str> {
+    let line = format!("\n  {name}:\n");
+    let at = template.body.find(&line)?;
+    template.body.get(at + 3..at + 3 + name.len())
+}
+
+fn stack(template: &'static Template, request: &Request, tenant: Option<&str>) -> StackPlan {
+    let mut given = BTreeMap::new();
+    let mut tags = BTreeMap::from([("project", "millrace".to_owned())]);
+    if !["artifacts", "deployment"].contains(&template.name) {
+        given.insert("Environment", Source::Text(request.environment.clone()));
+        tags.insert("env", request.environment.clone());
+    }
+    if let Some(tenant) = tenant {
+        given.insert("Tenant", Source::Text(tenant.to_owned()));
+        tags.insert("tenant", tenant.to_owned());
+    }
+    if let (Some(peer), "storage" | "pipeline" | "observability") = (&request.peer, template.name) {
+        given.insert("PeerRegion", Source::Text(peer.clone()));
+    }
+    if let Some((_, function)) = FUNCTIONS.iter().find(|(of, _)| *of == template.name) {
+        given.insert("CodeKey", Source::Code(function));
+    }
+    for (parameter, of, key) in fed(template.name) {
+        given.insert(parameter, Source::Output { of, key });
+    }
+    let name = match tenant {
+        Some(tenant) => format!("{}{tenant}", tenants_prefix(&request.environment)),
+        None => stack_name(template, &request.environment),
+    };
+    StackPlan { name, template, given, tags, with_role: !["artifacts", "deployment"].contains(&template.name) }
+}
+
+/// Parameters that are other stacks' outputs: the parameter, the template, its output.
+fn fed(template: &str) -> Vec<(&'static str, &'static str, &'static str)> {
+    let results = ("ResultsTableName", "storage", "ResultsTableName");
+    let checkpoints = ("CheckpointsTableName", "storage", "CheckpointsTableName");
+    let lake = ("LakeBucketName", "storage", "LakeBucketName");
+    let code = ("CodeBucket", "artifacts", "CodeBucket");
+    let stream = ("StreamName", "pipeline", "StreamName");
+    match template {
+        "deployment" => vec![code],
+        "pipeline" => vec![code, results, checkpoints, lake],
+        "alerts" => vec![code, results, checkpoints, lake, stream, ("ResultsStreamArn", "storage", "ResultsStreamArn")],
+        "observability" => vec![
+            results,
+            checkpoints,
+            lake,
+            stream,
+            ("ScorerName", "pipeline", "ScorerName"),
+            ("ScorerFailureQueueName", "pipeline", "FailureQueueName"),
+            ("FanoutName", "alerts", "FanoutName"),
+            ("FanoutFailureQueueName", "alerts", "FailureQueueName"),
+        ],
+        "tenant" => vec![results, lake, stream, ("AlarmTopicArn", "observability", "AlarmTopicArn")],
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,86 @@
+//! The plan against the templates, which are its only source of truth.
+
+use super::*;
+
+fn request(settings: &[&str]) -> Request {
+    Request {
+        environment: "test".to_owned(),
+        tenants: vec!["acme".to_owned()],
+        settings: settings.iter().map(|text| text.parse().unwrap()).collect(),
+        ..Request::default()
+    }
+}
+
+#[track_caller]
+fn refused(request: &Request, words: &[&str]) {
+    let said = plan(request).unwrap_err().to_string();
+    for word in words {
+        assert!(said.contains(word), "`{word}` is not in: {said}");
+    }
+}
+
+#[test]
+fn each_stack_comes_after_those_whose_outputs_it_takes_and_the_templates_have_these() {
+    let plans = plan(&request(&[])).unwrap();
+    for (at, stack) in plans.iter().enumerate() {
+        let parameters = stack.template.parameters();
+        for (name, source) in &stack.given {
+            assert!(parameters.iter().any(|parameter| parameter.name == *name), "{}:{name}", stack.name);
+            if let Source::Output { of, key } = source {
+                let from = plans[..at].iter().find(|plan| plan.template.name == *of);
+                assert!(from.is_some_and(|from| from.template.outputs().contains(key)), "{}:{name}", stack.name);
+            }
+        }
+    }
+    let names: Vec<&str> = plans.iter().map(|plan| plan.name.as_str()).collect();
+    assert_eq!(names[..3], ["millrace-artifacts", "millrace-deployment", "millrace-test-storage"]);
+    assert_eq!(names[6..], ["millrace-test-tenant-acme"]);
+}
+
+#[test]
+fn a_template_goes_into_one_call() {
+    for template in TEMPLATES {
+        // CloudFormation User Guide, quotas: a template's body in a request.
+        assert!(template.body.len() <= 51_200, "{} is too long", template.name);
+    }
+}
+
+#[test]
+fn everything_that_is_wrong_is_said_at_once() {
+    let wrong = request(&["storage:SnapshotDays=1", "lake:Size=3", "alerts:Colour=red", "pipeline:CodeKey=x"]);
+    refused(
+        &wrong,
+        &["storage:SnapshotDays must be", "no stack `lake`", "no parameter `Colour`", "pipeline:CodeKey follows"],
+    );
+    refused(&Request { environment: "Prod!".to_owned(), ..Request::default() }, &["storage:Environment must be"]);
+}
+
+#[test]
+fn a_setting_wins_over_an_output_and_a_tenant_can_be_named() {
+    let plans = plan(&request(&[
+        "alerts:ResultsStreamArn=arn:aws:dynamodb:r:1:table/t/stream/s",
+        "tenant-acme:SensorTopics=true",
+    ]))
+    .unwrap();
+    let given = |name: &str, parameter: &str| {
+        let stack = plans.iter().find(|plan| plan.name == name).unwrap();
+        stack.given.get(parameter).cloned()
+    };
+    assert!(matches!(given("millrace-test-alerts", "ResultsStreamArn"), Some(Source::Text(_))));
+    assert_eq!(given("millrace-test-tenant-acme", "SensorTopics"), Some(Source::Text("true".to_owned())));
+}
+
+#[test]
+fn a_role_that_is_given_replaces_the_stack_that_makes_one() {
+    let plans = plan(&Request { role: Some("arn:aws:iam::1:role/r".to_owned()), ..request(&[]) }).unwrap();
+    assert!(plans.iter().all(|plan| plan.name != "millrace-deployment"));
+}
+
+#[test]
+fn the_peer_is_told_to_all_who_ask() {
+    let plans = plan(&Request { peer: Some("eu-west-1".to_owned()), ..request(&[]) }).unwrap();
+    for stack in plans {
+        let asks = stack.template.parameters().iter().any(|parameter| parameter.name == "PeerRegion");
+        assert_eq!(stack.given.contains_key("PeerRegion"), asks, "{}", stack.name);
+    }
+}

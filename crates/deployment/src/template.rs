@@ -1,0 +1,66 @@
+//! The templates of `infra/`, inside the program: it deploys what it was built with, from any folder.
+//!
+//! Not a reader of YAML: of a template only the section of parameters and the names of the outputs are read, in the one form in
+//! which this repository writes them. A test holds every template to that form.
+
+use crate::parameter::Parameter;
+
+/// A template.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Template {
+    /// As its file is called, without the ending.
+    pub name: &'static str,
+    /// The text.
+    pub body: &'static str,
+}
+
+/// Bucket for code.
+pub static ARTIFACTS: Template = Template { name: "artifacts", body: include_str!("../../../infra/artifacts.yaml") };
+/// The role that deploys the others.
+pub static DEPLOYMENT: Template = Template { name: "deployment", body: include_str!("../../../infra/deployment.yaml") };
+/// Lake and tables.
+pub static STORAGE: Template = Template { name: "storage", body: include_str!("../../../infra/storage.yaml") };
+/// Stream and scorer.
+pub static PIPELINE: Template = Template { name: "pipeline", body: include_str!("../../../infra/pipeline.yaml") };
+/// The fan-out.
+pub static ALERTS: Template = Template { name: "alerts", body: include_str!("../../../infra/alerts.yaml") };
+/// Alarms and the dashboard.
+pub static OBSERVABILITY: Template =
+    Template { name: "observability", body: include_str!("../../../infra/observability.yaml") };
+/// A tenant.
+pub static TENANT: Template = Template { name: "tenant", body: include_str!("../../../infra/tenant.yaml") };
+
+impl Template {
+    /// Its parameters.
+    #[must_use]
+    pub fn parameters(&self) -> Vec<Parameter> {
+        let mut parameters: Vec<Parameter> = Vec::new();
+        for line in self.section("Parameters:") {
+            if let Some(name) = line.strip_prefix("  ").and_then(name_of) {
+                parameters.push(Parameter::named(name));
+            } else if let (Some(parameter), Some((key, value))) =
+                (parameters.last_mut(), line.strip_prefix("    ").and_then(|line| line.split_once(": ")))
+            {
+                parameter.learn(key, value);
+            }
+        }
+        parameters
+    }
+
+    /// Names of its outputs.
+    #[must_use]
+    pub fn outputs(&self) -> Vec<&'static str> {
+        self.section("Outputs:").filter_map(|line| line.strip_prefix("  ").and_then(name_of)).collect()
+    }
+
+    /// The lines below a key of the first level.
+    fn section(&self, key: &'static str) -> impl Iterator<Item = &'static str> + use<> {
+        let below = self.body.lines().skip_while(move |line| *line != key).skip(1);
+        below.take_while(|line| line.is_empty() || line.starts_with(' '))
+    }
+}
+
+/// `Name` of `Name:` at the beginning of its level.
+fn name_of(line: &'static str) -> Option<&'static str> {
+    line.strip_suffix(':').filter(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+}

@@ -1,0 +1,151 @@
+//! `deploy`, `status`, `destroy`, `doctor`: an environment in AWS, by CloudFormation.
+//!
+//! What is done is the matter of the crate `deployment`; here are the options, the words, and the person who is asked.
+
+mod attend;
+mod destroy;
+mod doctor;
+mod status;
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use deployment::aws::{Aws, Place};
+use deployment::cloud::Cloud as _;
+use deployment::deploy::Settings;
+use deployment::plan::{Request, Setting, plan, tenants_prefix};
+
+use crate::ui::{Ui, Usage};
+use attend::Clerk;
+
+pub(crate) use destroy::Args as DestroyArgs;
+pub(crate) use doctor::Args as DoctorArgs;
+pub(crate) use status::Args as StatusArgs;
+pub(crate) use {destroy::run as run_destroy, doctor::run as run_doctor, status::run as run_status};
+
+const EXAMPLES: &str = "\
+Examples:
+  millrace deploy --environment prod --dry-run             what would be done
+  millrace deploy --environment prod --tenant acme         the whole environment, and a tenant
+  millrace deploy --environment prod --parameter pipeline:ShardCount=4 --parameter observability:AlarmEmail=duty@example.com
+
+A parameter that is not given keeps the value that the stack has. Twice changes nothing, and after an interruption the same
+command goes on. Stacks, in this order: artifacts, deployment, storage, pipeline, alerts, observability, tenant.";
+
+/// Where AWS is. Credentials come from the environment, a profile or single sign-on, as with the AWS CLI.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "AWS")]
+pub(crate) struct Where {
+    /// The Region [variable: `AWS_REGION`, or the profile's]
+    #[arg(long, value_name = "NAME")]
+    region: Option<String>,
+    /// The profile of `aws configure` [variable: `AWS_PROFILE`]
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+    /// Another endpoint for every service, such as that of an emulator [variable: `AWS_ENDPOINT_URL`]
+    #[arg(long, value_name = "URL")]
+    endpoint: Option<String>,
+}
+
+impl Where {
+    fn place(&self) -> Place {
+        Place { region: self.region.clone(), endpoint: self.endpoint.clone(), profile: self.profile.clone() }
+    }
+}
+
+/// Which environment.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Environment {
+    /// Name of the environment, part of every name in it
+    #[arg(long, short, value_name = "NAME", default_value = "dev", value_parser = environment)]
+    environment: String,
+}
+
+fn environment(text: &str) -> Result<String, String> {
+    let parameters = deployment::template::STORAGE.parameters();
+    let objection =
+        parameters.iter().find(|parameter| parameter.name == "Environment").and_then(|it| it.objection(text));
+    objection.map_or_else(|| Ok(text.to_owned()), Err)
+}
+
+/// What `deploy` is asked.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    environment: Environment,
+    /// The other Region of a pair: tables are replicated to it, and each stands in for the other
+    #[arg(long, value_name = "REGION")]
+    peer: Option<String>,
+    /// A tenant whose devices are let in; more than once for more
+    #[arg(long = "tenant", value_name = "NAME")]
+    tenants: Vec<String>,
+    /// Value of a parameter, STACK:NAME=VALUE; more than once for more
+    #[arg(long = "parameter", short, value_name = "SETTING")]
+    parameters: Vec<Setting>,
+    /// The role CloudFormation acts with [default: that of the stack millrace-deployment, which is made if need be]
+    #[arg(long, value_name = "ARN")]
+    role_arn: Option<String>,
+    /// Folder of the zips that `cargo xtask package` builds
+    #[arg(long, value_name = "DIR", default_value = "target/lambda")]
+    code: PathBuf,
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Replace and delete resources without asking
+    #[arg(long, short, conflicts_with = "dry_run")]
+    yes: bool,
+    #[command(flatten)]
+    place: Where,
+}
+
+/// Deploys.
+///
+/// # Errors
+/// The request has mistakes, a zip is missing, AWS refuses, an operation fails, or a person does not agree.
+pub(crate) fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
+    let mut request = Request {
+        environment: args.environment.environment.clone(),
+        peer: args.peer.clone(),
+        tenants: args.tenants.clone(),
+        settings: args.parameters.clone(),
+        role: args.role_arn.clone(),
+    };
+    plan(&request).map_err(|error| Usage(error.to_string()))?;
+    let settings = Settings { role: args.role_arn.clone(), is_dry: args.dry_run };
+    let mut clerk = Clerk::new(ui, args.yes);
+    let summary = block_on(async {
+        let aws = Aws::connect(&args.place.place()).await?;
+        // Tenants that are there already are kept up to date with the rest.
+        let prefix = tenants_prefix(&request.environment);
+        for name in aws.stacks(&prefix).await? {
+            let tenant = name.trim_start_matches(&prefix).to_owned();
+            if !request.tenants.contains(&tenant) {
+                request.tenants.push(tenant);
+            }
+        }
+        let stacks = plan(&request).map_err(|error| Usage(error.to_string()))?;
+        let done = deployment::deploy::deploy(&aws, &stacks, &args.code, &settings, &mut clerk).await;
+        Ok(done?)
+    })?;
+    let done = if args.dry_run { "would be" } else { "are" };
+    ui.note(format_args!(
+        "environment `{}`: {} stacks {done} created, {} updated, {} need nothing",
+        request.environment, summary.created, summary.updated, summary.unchanged
+    ));
+    Ok(())
+}
+
+/// Runs to the end, or until the person has had enough: what CloudFormation has begun goes on without us.
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        tokio::select! {
+            done = work => done,
+            stopped = tokio::signal::ctrl_c() => {
+                stopped.context("cannot wait for an interruption")?;
+                anyhow::bail!("interrupted: what CloudFormation has begun goes on; the same command waits for it and does the rest")
+            }
+        }
+    })
+}
