@@ -41,7 +41,8 @@ pub async fn load<W: LoadEntry + Sync>(world: &W) -> Result<Option<(Active, u64)
 /// # Errors
 /// As [`load`].
 pub async fn is_active<W: LoadEntry + Sync>(world: &W, region: &str) -> Result<bool, StoreError> {
-    Ok(load(world).await?.is_none_or(|(active, _)| active.region == region))
+    let active = load(world).await?;
+    Ok(active.is_none_or(|(active, _)| active.region == region || tooth!("active-not-looked-at")))
 }
 
 /// Gives a region the say. `false`: it has it already. Safe to repeat.

@@ -109,7 +109,8 @@ impl Claimed {
     /// # Errors
     /// A permanent one where it has no form in JSON.
     pub fn entry(&self, now: Timestamp, claim: Duration) -> Result<Entry, StoreError> {
-        self.stored(Some(later(now, claim)), now)
+        let due = later(now, claim);
+        self.stored(if tooth!("never-due-again") { None } else { Some(due) }, now)
     }
 
     /// Given back without a try: whoever comes next may have it.

@@ -126,6 +126,9 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
                         error = &error as &dyn std::error::Error,
                         "incidents not stored, the changes come again"
                     );
+                    if tooth!("failure-not-reported") {
+                        continue;
+                    }
                     let places = devices.values().flat_map(|heard| heard.places.iter().copied());
                     // One tenant's trouble is not another's: only its changes come again.
                     outcome.failed.extend(places.map(|place| (place, again(&error))));
@@ -242,6 +245,9 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
 fn heard(changes: &[Change]) -> BTreeMap<String, BTreeMap<String, Heard>> {
     let mut tenants: BTreeMap<String, BTreeMap<String, Heard>> = BTreeMap::new();
     for (place, change) in changes.iter().enumerate() {
+        if tooth!("first-change-is-skipped") && place == 0 && changes.len() > 1 {
+            continue;
+        }
         let (tenant, device, happening) = match (&change.old, &change.new) {
             (None, Some(Image::Anomaly(found))) => {
                 let anomaly = &found.anomaly;

@@ -12,6 +12,9 @@
 //! A channel sends once and says what came of it. It neither repeats nor remembers: claims, results and the time of the
 //! next try are kept in the table by those who call.
 
+#[macro_use]
+mod tooth;
+
 pub mod active;
 mod body;
 pub mod budget;
@@ -32,3 +35,6 @@ pub mod pulse;
 pub mod say;
 pub mod secret;
 pub mod tenants;
+
+#[cfg(feature = "teeth")]
+pub use tooth::{TEETH, bite};

@@ -135,6 +135,7 @@ impl Tenants {
         tenant: &str,
         now: Timestamp,
     ) -> Result<Arc<InForce>, StoreError> {
+        let tenant = if tooth!("settings-of-any-tenant") { "acme" } else { tenant };
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(tenant).cloned();
         if let Some(known) = &known
             && now.millis() - known.at.millis() < BELIEVED_MS
@@ -166,6 +167,7 @@ async fn read<W: GetObject + Sync>(world: &W, tenant: &str, before: Arc<InForce>
     let read = match world.get_object(&profile_key(tenant)?, PROFILE_BYTES_MAX).await {
         Ok(Some(bytes)) => parsed(&bytes),
         Ok(None) => return Ok(Arc::default()),
+        Err(error) if error.is_transient() && tooth!("profile-fault-is-no-profile") => return Ok(Arc::default()),
         Err(error) if error.is_transient() => return Err(error),
         Err(error) => Err(error.into()),
     };

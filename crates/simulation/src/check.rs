@@ -2,14 +2,16 @@
 //!
 //! The checkpoints form chains; what they name is there, whole; every record is in the lake once, with the verdicts of a
 //! reading that went through without any fault; anomalies and states are what that reading gives; what the next process
-//! would remember is what it would remember; nothing crosses from one tenant to another. With two regions all of this holds
-//! in each, and a shard that takes over goes on with what had arrived of the other region.
+//! would remember is what it would remember; nothing crosses from one tenant to another; and whoever is to hear of an incident
+//! has heard of it. With two regions all of this holds in each, and a shard that takes over goes on with what had arrived of
+//! the other region.
 
 mod adoption;
 mod chain;
 mod lake;
 mod reference;
 mod tables;
+mod told;
 
 use crate::run::Rest;
 use crate::trace::{Violation, shortened};
@@ -55,6 +57,7 @@ pub fn check(rest: &Rest) -> Vec<Violation> {
         tables::compare(rest, &history, &reference, &mut findings);
         tables::compare_memory(rest, &reference, &mut findings);
         tables::check_metrics(rest, &history, &mut findings);
+        told::check(rest, &mut findings);
     }
     findings.0
 }

@@ -148,6 +148,7 @@ impl Stage {
             placed: Vec::new(),
             meter: Meter::default(),
             violations: Vec::new(),
+            told: None,
             faults: Vec::new(),
             trace: Trace::default(),
             counts: Counts::default(),

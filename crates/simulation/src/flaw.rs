@@ -3,6 +3,8 @@
 //! Each stands for a mistake that somebody could make in an adapter or in the protocol and that shows at a port: a
 //! condition left out, an answer misread, an order turned round. Without one, every function here passes things through.
 
+mod telling;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -92,6 +94,26 @@ flaws! {
     EpochUnguarded = "epoch-unguarded",
     /// The states of two tenants' devices of one name share a key.
     StatesOfOthers = "states-without-tenant",
+    /// Entries are changed whatever version is there.
+    EntriesUnconditioned = "entries-without-version",
+    /// A tenant's budget is changed whatever version is there.
+    BudgetUnconditioned = "budget-without-version",
+    /// A transaction of entries is one for each of them.
+    EntriesOneByOne = "entries-one-by-one",
+    /// The last entry of a transaction is left out.
+    LastEntryForgotten = "last-entry-forgotten",
+    /// Entries that have moved are taken for changed.
+    MovedEntriesAreDone = "moved-entries-are-done",
+    /// Throttled entries are taken for changed.
+    ThrottledEntriesAreDone = "throttled-entries-are-done",
+    /// Entries without an answer are taken for changed.
+    UnansweredEntriesAreDone = "unanswered-entries-are-done",
+    /// Incidents are listed from an index that lags behind.
+    StaleIncident = "stale-incident",
+    /// A failed read of an entry is taken for: there is none.
+    FailedEntryIsNone = "failed-entry-is-none",
+    /// Two parts of what is due are never looked at.
+    DueForgotten = "due-forgotten",
 }
 
 #[derive(Default)]
@@ -99,6 +121,8 @@ struct Memory {
     /// Checkpoints as they were read, by shard.
     read: BTreeMap<String, Vec<Checkpoint>>,
     loads: usize,
+    /// How often incidents were listed.
+    lists: usize,
     /// Objects that wait for a commit, by process.
     held: BTreeMap<u32, Vec<(Key, Vec<u8>)>>,
 }

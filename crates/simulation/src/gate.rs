@@ -49,6 +49,8 @@ struct Entry {
 #[derive(Default)]
 struct Inside {
     next: CallId,
+    /// Nobody stops any more.
+    is_open: bool,
     entries: BTreeMap<CallId, Entry>,
 }
 
@@ -94,6 +96,18 @@ impl Gate {
         inside.entries.values().filter(|entry| entry.allowed.is_none()).map(|entry| entry.waiting.clone()).collect()
     }
 
+    /// Opens the gate for good: whoever waits goes on, and nobody stops at it any more.
+    pub fn open(&self) {
+        let mut inside = self.inside();
+        inside.is_open = true;
+        for entry in inside.entries.values_mut() {
+            entry.allowed.get_or_insert(Go(None));
+            if let Some(waker) = entry.waker.take() {
+                waker.wake();
+            }
+        }
+    }
+
     /// Lets a call go on, with a fault or without. Calls that are gone are left alone.
     pub fn allow(&self, id: CallId, fault: Option<Fault>) {
         if let Some(entry) = self.inside().entries.get_mut(&id) {
@@ -116,14 +130,18 @@ impl Ticket {
     }
 
     async fn allowed(&self) -> Option<Fault> {
-        poll_fn(|context| match self.gate.inside().entries.get_mut(&self.id) {
-            Some(Entry { allowed: Some(Go(fault)), .. }) => Poll::Ready(*fault),
-            Some(entry) => {
-                entry.waker = Some(context.waker().clone());
-                Poll::Pending
+        poll_fn(|context| {
+            let mut inside = self.gate.inside();
+            let is_open = inside.is_open;
+            match inside.entries.get_mut(&self.id) {
+                Some(Entry { allowed: Some(Go(fault)), .. }) => Poll::Ready(*fault),
+                Some(entry) if !is_open => {
+                    entry.waker = Some(context.waker().clone());
+                    Poll::Pending
+                }
+                // Only dropping the ticket takes the entry away.
+                _ => Poll::Ready(None),
             }
-            // Only dropping the ticket takes the entry away.
-            None => Poll::Ready(None),
         })
         .await
     }

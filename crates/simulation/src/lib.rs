@@ -8,6 +8,7 @@
 //! - [`workload`]: every payload format, late, repeated and out-of-order readings, poison of every class;
 //! - [`gate`] and [`world`]: every call to a store stops before its effect and before its answer;
 //! - [`run`]: the scheduler that decides who goes on and what goes wrong;
+//! - [`telling`]: the real fan-out ([`alert_fanout::fanout::Fanout`]) beside it, and the people who are told;
 //! - [`check`]: what must be true afterwards, against a reading of the same records without any fault;
 //! - [`shrink`]: a failing seed made small;
 //! - [`crossing`]: two processes and two batches, every place of a crash and of an interruption, enumerated;
@@ -30,6 +31,7 @@ pub mod plan;
 pub mod run;
 pub mod shrink;
 pub mod teeth;
+pub mod telling;
 pub mod trace;
 pub mod workload;
 pub mod world;

@@ -211,15 +211,17 @@ fn add(total: &mut Counts, run: &Counts) {
     total.records += run.records;
     total.readings += run.readings;
     total.anomalies += run.anomalies;
+    total.messages += run.messages;
     total.simulated_ms += run.simulated_ms;
 }
 
 fn told(counts: &Counts) -> String {
     format!(
-        "{} records, {} readings, {} anomalies, {} deliveries, {} calls, {} commits, {} faults, {:.1} simulated hours",
+        "{} records, {} readings, {} anomalies, {} messages, {} deliveries, {} calls, {} commits, {} faults, {:.1} simulated hours",
         counts.records,
         counts.readings,
         counts.anomalies,
+        counts.messages,
         counts.deliveries,
         counts.calls,
         counts.commits,

@@ -4,6 +4,7 @@
 //! sooner where the other kinds are silent (Groce et al.: "Swarm Testing", 2012).
 
 mod pair;
+mod telling;
 
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use platform::embedded::stream::MappingSettings;
 use crate::chance::Chance;
 use crate::workload::{self, Planned, Shape, TENANTS};
 pub use pair::PairPlan;
+pub use telling::{TellingPlan, TenantPlan, address};
 
 /// Streams of chance, one a purpose.
 pub(crate) mod purpose {
@@ -23,6 +25,9 @@ pub(crate) mod purpose {
     pub(crate) const PAIR: u64 = 5;
     pub(crate) const PAIRING: u64 = 6;
     pub(crate) const REPLICATION: u64 = 7;
+    pub(crate) const TELLING: u64 = 8;
+    pub(crate) const TELLING_ORDER: u64 = 9;
+    pub(crate) const TELLING_FAULTS: u64 = 10;
 }
 
 /// What can go wrong, as the run draws it.
@@ -141,6 +146,8 @@ pub struct Plan {
     pub processes: usize,
     /// The second region, where there is one.
     pub pair: Option<PairPlan>,
+    /// How people are told of it.
+    pub telling: TellingPlan,
     /// How readily records are put rather than calls let through: the higher, the larger the batches.
     pub eagerness: f64,
 }
@@ -197,6 +204,7 @@ impl Plan {
             tail: tail.min(records.len()),
             changes,
             pair,
+            telling: TellingPlan::draw(&mut Chance::new(seed, purpose::TELLING)),
             shards,
             mapping,
             config,

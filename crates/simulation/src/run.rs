@@ -13,6 +13,7 @@ mod site;
 mod step;
 mod stores;
 mod switch;
+mod telling;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use crate::flaw::{Flaws, PortFlaw};
 use crate::gate::Gate;
 use crate::ledger::Ledger;
 use crate::plan::{Plan, purpose};
+use crate::telling::Told;
 use crate::trace::{Trace, Violation};
 use crate::workload::Meaning;
 use crate::world::Meter;
@@ -38,6 +40,7 @@ use site::Region;
 pub use site::{Committed, REGIONS, Site, Switch};
 
 pub(crate) use process::event_of;
+use telling::Telling;
 
 /// Name of the stream.
 pub const STREAM: &str = "plant";
@@ -106,6 +109,8 @@ pub struct Counts {
     pub readings: u64,
     /// Anomalies stored.
     pub anomalies: u64,
+    /// Messages that somebody heard, repetitions included.
+    pub messages: u64,
     /// Milliseconds that passed in the simulation.
     pub simulated_ms: u64,
 }
@@ -130,6 +135,8 @@ pub struct Rest {
     pub tail_from: usize,
     /// What the processes reported.
     pub meter: Meter,
+    /// What people were told, where somebody was there to tell it.
+    pub told: Option<Told>,
     /// What was wrong on the way.
     pub violations: Vec<Violation>,
     /// The faults that happened, by number.
@@ -183,6 +190,7 @@ struct Run {
     order: Chance,
     faults: Faults,
     meter: Meter,
+    telling: Telling,
     violations: Vec<Violation>,
     trace: Trace,
     counts: Counts,
@@ -239,6 +247,7 @@ impl Run {
             order: Chance::new(seed, purpose::ORDER),
             faults: Faults::new(&plan, variation.without.clone()),
             meter: Meter::default(),
+            telling: Telling::new(&plan, variation.without.clone()),
             violations: Vec::new(),
             trace: Trace::default(),
             counts: Counts::default(),
@@ -281,6 +290,7 @@ impl Run {
     }
 
     async fn go(&mut self) {
+        self.begin_telling().await;
         for _ in 0..STEPS_MAX {
             if self.everything_is_put_and_done() || !self.violations.is_empty() {
                 break;
@@ -301,7 +311,7 @@ impl Run {
                     self.land_everything();
                     self.note_commits();
                     self.replicate_everything();
-                    return;
+                    return self.tell_to_the_end().await;
                 }
                 self.phase = Phase::Last;
                 self.tail_from = self.sent.len();
@@ -328,6 +338,7 @@ impl Run {
     fn calm(&mut self) {
         self.phase = Phase::Calming;
         self.faults.end();
+        self.telling.calm();
         self.note("no more faults from here on");
         for process in &mut self.processes {
             process.frozen = false;
@@ -342,12 +353,16 @@ impl Run {
         self.counts.simulated_ms = u64::try_from(self.now_ms - started).unwrap_or(0);
         self.counts.records = self.sent.len() as u64;
         self.counts.readings = self.sent.iter().map(|sent| sent.meaning.readings as u64).sum();
-        self.counts.faults = self.faults.happened().len() as u64;
+        let mut faults = self.faults.happened().to_vec();
+        faults.extend(self.telling.faults());
+        self.counts.faults = faults.len() as u64;
         self.note_commits();
         self.counts.commits = self.commits.len() as u64;
         let anomalies = |region: &Region| region.site.store.anomalies().len() as u64;
         self.counts.anomalies = self.regions.iter().map(anomalies).max().unwrap_or(0);
         self.tasks.clear();
+        let told = self.telling.end();
+        self.counts.messages = told.heard.len() as u64;
         Rest {
             plan: self.plan,
             sites: self.regions.into_iter().map(|region| region.site).collect(),
@@ -358,8 +373,9 @@ impl Run {
             sent: self.sent,
             placed: self.placed,
             meter: self.meter,
+            told: Some(told),
             violations: self.violations,
-            faults: self.faults.happened().to_vec(),
+            faults,
             trace: self.trace,
             counts: self.counts,
         }

@@ -7,6 +7,21 @@ use simulation::plan::Trouble;
 use simulation::run::Variation;
 use simulation::shrink::{Verdict, command, judge, shrink};
 
+/// What can go wrong with the fan-out.
+const TELLING: [Trouble; 11] = [
+    Trouble::Throttle,
+    Trouble::Unavailable,
+    Trouble::LostAnswer,
+    Trouble::LandsLater,
+    Trouble::CrashBefore,
+    Trouble::CrashAfter,
+    Trouble::Zombie,
+    Trouble::GiveUp,
+    Trouble::Kill,
+    Trouble::Redeliver,
+    Trouble::Deadline,
+];
+
 fn sound(seed: u64) -> Verdict {
     let variation = Variation::default();
     let verdict = judge(seed, &variation).unwrap();
@@ -27,6 +42,14 @@ fn everything_goes_wrong_within_50_seeds_and_the_outcome_is_that_of_a_run_withou
         let name = format!("{trouble:?} at");
         assert!(faults.iter().any(|what| what.starts_with(&name)), "{trouble:?} never happened");
     }
+    for trouble in TELLING {
+        let name = format!("telling: {trouble:?} at");
+        assert!(faults.iter().any(|what| what.starts_with(&name)), "{trouble:?} never happened to the fan-out");
+    }
+    assert!(verdicts.iter().map(|verdict| verdict.rest.counts.messages).sum::<u64>() > 300, "hardly anybody was told");
+    let told = verdicts.iter().filter_map(|verdict| verdict.rest.told.as_ref());
+    let (sudden, calm): (Vec<_>, Vec<_>) = told.filter(|told| told.say == 1).partition(|told| told.was_sudden);
+    assert!(calm.len() > 2 && sudden.len() > 1, "who tells was moved {} and {} times", calm.len(), sudden.len());
     assert!(
         verdicts.iter().any(|verdict| verdict.rest.sites[0].stream.shards().len() > 4),
         "no shard was split or merged"

@@ -197,7 +197,7 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
         for draft in &pack.drafts {
             entries.extend(draft.entries(holds, now, kept_days)?);
         }
-        for claimed in &pack.claimed {
+        for claimed in pack.claimed.iter().filter(|_| !tooth!("claim-not-written")) {
             entries.push((claimed.entry(now, self.config.claim())?, None));
         }
         if let Some(budget) = &pack.budget {

@@ -22,6 +22,9 @@ use crate::{active, place, say};
 const DUE_MAX: usize = 500;
 /// Most anomalies of a tenant's day that are looked at after a switch.
 const SWEPT_MAX: usize = 10_000;
+/// Days that are looked at after a switch. Anomalies are found by the day of their onset: one of the last day may have begun on
+/// the day before, and a device's clock may be ahead.
+const SWEPT_DAYS: [i64; 4] = [-2, -1, 0, 1];
 const DAY_MS: i64 = 86_400_000;
 
 impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
@@ -111,6 +114,9 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
         let again = Claimed::again(entry, now).map_err(|error| broken(entry, &error))?;
         let Some(claimed) = again else { return Ok(Vec::new()) };
         let stored = claimed.entry(now, self.config.claim())?;
+        if tooth!("claimed-anew-unwritten") {
+            return Ok(vec![claimed]);
+        }
         match self.world.change_entries(&[EntryChange { entry: &stored, expected: Some(entry.version) }]).await {
             Ok(()) => Ok(vec![claimed]),
             // Another tick has it.
@@ -124,7 +130,7 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
         let holds = self.tenants.of(&self.world, tenant, now).await?;
         let mut budget = TenantBudget::new(tenant, Some(entry));
         (budget.kept.budget, _) = budget.kept.budget.take_digest(now);
-        let told = budget.kept.held.take();
+        let told = budget.kept.held.take().filter(|_| !tooth!("digest-without-message"));
         let claimed: Vec<Claimed> = told.map_or_else(Vec::new, |held| {
             let message = say::digest(&held, now, self.config.link.as_deref());
             let channels = holds.settings().channels_for_digest(say::worst(&held));
@@ -159,8 +165,11 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
             return Ok((done, claimed));
         }
         for tenant in Tenants::with_profile(&self.world).await? {
-            for day in [now.millis() - DAY_MS, now.millis()] {
-                let day = Timestamp::from_millis(day).unwrap_or(now).date();
+            if tooth!("sweep-only-noted") {
+                continue;
+            }
+            for days in SWEPT_DAYS {
+                let day = Timestamp::from_millis(now.millis() + days * DAY_MS).unwrap_or(now).date();
                 let query = AnomalyQuery::Day { tenant: tenant.clone(), day };
                 let mut devices = std::collections::BTreeMap::<String, Heard>::new();
                 // The newest come first; they are told in the order in which they happened.

@@ -26,6 +26,7 @@ impl Message {
     /// One for each notice and channel, the same whenever it is sent again: 32 hexadecimal digits.
     #[must_use]
     pub fn idempotency_key(&self, channel: &str) -> String {
+        let channel = if tooth!("key-without-channel") { "" } else { channel };
         derive([&*self.tenant, &self.incident, &self.notice.to_string(), channel])
     }
 

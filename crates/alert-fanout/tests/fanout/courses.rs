@@ -112,6 +112,23 @@ fn the_region_that_has_not_the_say_is_quiet_and_tells_what_was_missed_when_it_ha
 }
 
 #[test]
+fn what_a_device_found_whose_clock_is_past_midnight_already_is_told_after_a_switch() {
+    block_on(async {
+        let (world, receiver) = (world(), Receiver::default());
+        let fanout = fanout(&world, &receiver);
+        alert_fanout::active::switch(&world, "elsewhere", at(0)).await.unwrap();
+        let mut found = finding("oven-1", 36_000, Severity::Warning);
+        found.detected_at = at(5);
+        assert_ne!(found.anomaly.onset.date(), at(120).date());
+        let began = store(&world, &[found], &[]).await;
+        take(&fanout, &began, at(6)).await;
+        assert!(alert_fanout::active::switch(&world, "local", at(70)).await.unwrap());
+        tick_through(&fanout, 120, 300).await;
+        assert_eq!(only(&world, &receiver, "ops").await, ["opened"]);
+    });
+}
+
+#[test]
 fn the_profile_in_the_documents_is_one() {
     let text = include_str!("../../../../docs/operations/alerts.md");
     let (_, after) = text.split_once("```toml\n").unwrap();

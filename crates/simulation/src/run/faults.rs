@@ -8,7 +8,12 @@ use std::collections::BTreeSet;
 use crate::chance::Chance;
 use crate::plan::{Plan, Trouble, purpose};
 
+/// The number of the first fault of the telling.
+const TELLING_FIRST: usize = 1_000_000;
+
 pub(super) struct Faults {
+    /// What the names of its faults begin with.
+    of: &'static str,
     chance: Chance,
     troubles: Vec<(Trouble, f64)>,
     next: usize,
@@ -20,9 +25,23 @@ pub(super) struct Faults {
 impl Faults {
     pub(super) fn new(plan: &Plan, without: BTreeSet<usize>) -> Self {
         Self {
+            of: "",
             chance: Chance::new(plan.seed, purpose::FAULTS),
             troubles: plan.troubles.clone(),
             next: 0,
+            without,
+            happened: Vec::new(),
+            ended: false,
+        }
+    }
+
+    /// Those of the telling: drawn apart, and counted from a million on.
+    pub(super) fn of_telling(plan: &Plan, without: BTreeSet<usize>) -> Self {
+        Self {
+            of: "telling: ",
+            chance: Chance::new(plan.seed, purpose::TELLING_FAULTS),
+            troubles: plan.telling.troubles.clone(),
+            next: TELLING_FIRST,
             without,
             happened: Vec::new(),
             ended: false,
@@ -51,7 +70,7 @@ impl Faults {
         if self.without.contains(&number) {
             return None;
         }
-        self.happened.push((number, format!("{trouble:?} at {on}")));
+        self.happened.push((number, format!("{}{trouble:?} at {on}", self.of)));
         Some(trouble)
     }
 

@@ -47,6 +47,21 @@ pub(super) enum Answer {
 /// Set when a task can go on.
 pub(super) struct Flag(AtomicBool);
 
+impl Flag {
+    /// One that is set: a task that has not begun can go on.
+    pub(super) fn set() -> Arc<Self> {
+        Arc::new(Self(AtomicBool::new(true)))
+    }
+
+    pub(super) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn clear(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
 impl Wake for Flag {
     fn wake(self: Arc<Self>) {
         self.0.store(true, Ordering::Relaxed);
@@ -69,7 +84,7 @@ pub(super) struct Task {
 
 impl Task {
     pub(super) fn is_woken(&self) -> bool {
-        self.flag.0.load(Ordering::Relaxed)
+        self.flag.is_set()
     }
 
     pub(super) fn flag(&self) -> Arc<Flag> {
@@ -77,7 +92,7 @@ impl Task {
     }
 
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Option<Answer> {
-        self.flag.0.store(false, Ordering::Relaxed);
+        self.flag.clear();
         match self.future.as_mut().poll(context) {
             Poll::Ready(answer) => Some(answer),
             Poll::Pending => None,
@@ -195,7 +210,7 @@ impl Run {
         invocation: Option<stream::Invocation>,
         future: impl Future<Output = Answer> + 'static,
     ) {
-        let flag = Arc::new(Flag(AtomicBool::new(true)));
+        let flag = Flag::set();
         // The runtime's budget is for tasks that share it; here the scheduler alone says who goes on.
         let future = Box::pin(tokio::task::coop::unconstrained(future));
         self.tasks.push(Task { number: self.next_task, process, region, invocation, shard, records, future, flag });

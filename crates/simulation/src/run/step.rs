@@ -54,6 +54,7 @@ impl Run {
         }
         self.poll_tasks();
         self.note_commits();
+        self.tell().await;
         self.replicate();
         self.look_whether_all_began();
     }
