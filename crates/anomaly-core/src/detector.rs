@@ -34,10 +34,12 @@ pub enum DetectorId {
     Novelty,
     /// A metric, or the whole device, that stopped reporting, beside how often it usually does.
     Silence,
+    /// The score of a trained model, from batch inference. The engine has no such detector.
+    Model,
 }
 
 impl DetectorId {
-    /// All of them, in the order in which ties are decided.
+    /// Those of the engine, in the order in which ties are decided.
     pub const ALL: [Self; 8] = [
         Self::Limit,
         Self::Silence,
@@ -61,13 +63,17 @@ impl DetectorId {
             Self::Spike => "spike",
             Self::Novelty => "novelty",
             Self::Silence => "silence",
+            Self::Model => "model",
         }
     }
 
-    /// Its bit in a set of detectors.
+    /// Its bit in a set of the engine's detectors.
     #[must_use]
     pub(crate) const fn bit(self) -> u8 {
-        1 << self as u8
+        match self {
+            Self::Model => 0,
+            engine => 1 << engine as u8,
+        }
     }
 }
 

@@ -76,7 +76,8 @@ impl AssetType {
 }
 
 /// `*` matches any run of characters, everything else itself. Linear in the text for each `*`.
-pub(crate) fn matches_pattern(pattern: &str, text: &str) -> bool {
+#[must_use]
+pub fn matches_pattern(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(first) = parts.next() else { return false };
     let Some(mut rest) = text.strip_prefix(first) else { return false };

@@ -28,8 +28,9 @@ use crate::model::{
 };
 use crate::ports::{
     AnomalyQuery, BeginEpoch, ChangeEntries, ChangeError, CommitError, CommitTransaction, FindAnomalies, FindDue,
-    GetDeviceState, GetObject, GetTagged, ListCheckpoints, ListDay, ListEntries, ListObjects, ListShards, Listed,
-    LoadCheckpoint, LoadEntry, LoadEpoch, Order, PutError, PutIfAbsent, PutRecord, StoreError, Stored, Tagged,
+    GetDeviceState, GetObject, GetTagged, ListCheckpoints, ListDay, ListEntries, ListFolders, ListObjects, ListShards,
+    Listed, LoadCheckpoint, LoadEntry, LoadEpoch, Order, PutError, PutIfAbsent, PutRecord, ReadRange, StoreError,
+    Stored, Stretch, Tagged,
 };
 
 pub use environment::{EnvironmentError, from_environment};
@@ -160,6 +161,18 @@ impl GetObject for Aws {
 impl GetTagged for Aws {
     async fn get_tagged(&self, key: &Key, bytes_max: usize) -> Result<Option<Tagged>, StoreError> {
         self.read_tagged(key, bytes_max).await
+    }
+}
+
+impl ReadRange for Aws {
+    async fn read_range(&self, key: &Key, offset: u64, bytes_max: usize) -> Result<Option<Stretch>, StoreError> {
+        self.read_stretch(key, offset, bytes_max).await
+    }
+}
+
+impl ListFolders for Aws {
+    async fn list_folders(&self, prefix: &str, count_max: usize) -> Result<Vec<String>, StoreError> {
+        self.list_levels(prefix, count_max).await
     }
 }
 

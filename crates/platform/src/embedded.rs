@@ -30,9 +30,9 @@ use crate::model::{
 };
 use crate::ports::{
     AnomalyQuery, BeginEpoch, ChangeEntries, ChangeError, CommitError, CommitTransaction, FindAnomalies, FindDue,
-    ForgetChanges, GetDeviceState, GetObject, GetTagged, ListCheckpoints, ListDay, ListEntries, ListObjects,
-    ListShards, Listed, LoadCheckpoint, LoadEntry, LoadEpoch, Order, PutError, PutIfAbsent, ReadChanges, StoreError,
-    Stored, Tagged,
+    ForgetChanges, GetDeviceState, GetObject, GetTagged, ListCheckpoints, ListDay, ListEntries, ListFolders,
+    ListObjects, ListShards, Listed, LoadCheckpoint, LoadEntry, LoadEpoch, Order, PutError, PutIfAbsent, ReadChanges,
+    ReadRange, StoreError, Stored, Stretch, Tagged,
 };
 use lake::Lake;
 use tables::{Change, Tables};
@@ -195,6 +195,20 @@ impl GetTagged for Local {
     async fn get_tagged(&self, key: &Key, bytes_max: usize) -> Result<Option<Tagged>, StoreError> {
         let key = key.clone();
         self.blocking(move |stores| stores.lake.get_tagged(&key, bytes_max)).await
+    }
+}
+
+impl ReadRange for Local {
+    async fn read_range(&self, key: &Key, offset: u64, bytes_max: usize) -> Result<Option<Stretch>, StoreError> {
+        let key = key.clone();
+        self.blocking(move |stores| stores.lake.read_range(&key, offset, bytes_max)).await
+    }
+}
+
+impl ListFolders for Local {
+    async fn list_folders(&self, prefix: &str, count_max: usize) -> Result<Vec<String>, StoreError> {
+        let prefix = prefix.to_owned();
+        self.blocking(move |stores| stores.lake.list_folders(&prefix, count_max)).await
     }
 }
 

@@ -178,6 +178,17 @@ pub trait ListObjects {
     ) -> impl Future<Output = Result<Vec<Listed>, StoreError>> + Send;
 }
 
+/// Lists the folders right below a prefix (which ends with `/`): the next level of the objects' keys, where they have a
+/// further one. `count_max` bounds it; more is a permanent error.
+pub trait ListFolders {
+    /// Names without slashes, in order. Empty when there are none.
+    fn list_folders(
+        &self,
+        prefix: &str,
+        count_max: usize,
+    ) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
+}
+
 /// What was read, and the tag that a listing shows for exactly this content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tagged {
@@ -198,6 +209,28 @@ pub trait GetTagged {
         key: &Key,
         bytes_max: usize,
     ) -> impl Future<Output = Result<Option<Tagged>, StoreError>> + Send;
+}
+
+/// A stretch of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stretch {
+    /// The bytes; fewer than were asked for only where the object ends.
+    pub bytes: Vec<u8>,
+    /// How long the object is.
+    pub object_bytes: u64,
+    /// As [`Listed::tag`]. Who reads on compares it: another tag is another object.
+    pub tag: String,
+}
+
+/// Reads a stretch of an object: for those that are larger than memory.
+pub trait ReadRange {
+    /// The bytes from `offset` on, at most `bytes_max`; none at the end and beyond. `None`: there is none of that name.
+    fn read_range(
+        &self,
+        key: &Key,
+        offset: u64,
+        bytes_max: usize,
+    ) -> impl Future<Output = Result<Option<Stretch>, StoreError>> + Send;
 }
 
 /// Describes the shards of a stream, those that are closed but not yet expired included.

@@ -31,6 +31,7 @@ use std::sync::Arc;
 use anomaly_core::{DeviceName, Observation, Quality, TenantName, Timestamp};
 
 pub use self::error::{HistoryError, Problem};
+pub use self::time::{parse_time, time_of_number};
 
 /// Whose data it is where the file does not say.
 #[derive(Debug, Clone, Copy)]

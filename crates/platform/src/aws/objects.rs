@@ -2,18 +2,22 @@
 
 use aws_sdk_s3::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
+use aws_sdk_s3::operation::head_object::HeadObjectError;
 use aws_sdk_s3::primitives::ByteStream;
 
 use super::Aws;
 use super::failure::Call;
 use crate::model::{ContentHash, Key};
-use crate::ports::{Listed, PutError, StoreError, Stored, Tagged};
+use crate::ports::{Listed, PutError, StoreError, Stored, Stretch, Tagged};
 
 /// Most keys of one answer of `ListObjectsV2`.
 const PAGE_KEYS_MAX: usize = 1000;
 
 /// `If-None-Match: *` and an object of that name is there (Amazon S3 User Guide, "Conditional writes").
 const PRECONDITION_FAILED: u16 = 412;
+
+/// A range that begins at the end of the object or beyond it (RFC 9110, section 15.5.17); an empty object has no other.
+const RANGE_NOT_SATISFIABLE: u16 = 416;
 
 impl Aws {
     fn lake<'a>(&self, verb: &'static str, action: &'static str, target: &'a str) -> Call<'a> {
@@ -70,6 +74,49 @@ impl Aws {
         Ok(Some(Tagged { bytes: read_whole(output, bytes_max, &call).await?, tag }))
     }
 
+    pub(super) async fn read_stretch(
+        &self,
+        key: &Key,
+        offset: u64,
+        bytes_max: usize,
+    ) -> Result<Option<Stretch>, StoreError> {
+        let call = self.lake("get object", "s3:GetObject", key.as_str());
+        // Both ends of a range are in it, so there is none without a byte.
+        let Some(last) = (bytes_max as u64).checked_sub(1).map(|more| offset.saturating_add(more)) else {
+            return self.measure(key, &call).await;
+        };
+        let get = self.s3.get_object().bucket(&self.settings.bucket).key(key.as_str());
+        match get.range(format!("bytes={offset}-{last}")).send().await {
+            Ok(output) => {
+                let tag = tag(output.e_tag()).to_owned();
+                // `bytes 0-99/1234`; an answer without it is the whole object.
+                let told = output.content_range().and_then(|range| range.rsplit_once('/')?.1.parse().ok());
+                let object_bytes = told.or_else(|| length(&output).map(|bytes| bytes as u64)).unwrap_or_default();
+                let bytes = read(output.body, bytes_max, &call).await?;
+                let unasked = || call.permanent(format!("more than the {bytes_max} bytes that were asked for came"));
+                Ok(Some(Stretch { bytes: bytes.ok_or_else(unasked)?, object_bytes, tag }))
+            }
+            Err(error) if is_missing(&error) => Ok(None),
+            Err(error) if error.raw_response().map(|raw| raw.status().as_u16()) == Some(RANGE_NOT_SATISFIABLE) => {
+                self.measure(key, &call).await
+            }
+            Err(error) => Err(call.failed(error)),
+        }
+    }
+
+    /// The object without a byte of it.
+    async fn measure(&self, key: &Key, call: &Call<'_>) -> Result<Option<Stretch>, StoreError> {
+        match self.s3.head_object().bucket(&self.settings.bucket).key(key.as_str()).send().await {
+            Ok(output) => {
+                let object_bytes = output.content_length().and_then(|bytes| u64::try_from(bytes).ok());
+                let tag = tag(output.e_tag()).to_owned();
+                Ok(Some(Stretch { bytes: Vec::new(), object_bytes: object_bytes.unwrap_or_default(), tag }))
+            }
+            Err(error) if error.as_service_error().is_some_and(HeadObjectError::is_not_found) => Ok(None),
+            Err(error) => Err(call.failed(error)),
+        }
+    }
+
     async fn open_object(&self, key: &Key, call: &Call<'_>) -> Result<Option<GetObjectOutput>, StoreError> {
         match self.s3.get_object().bucket(&self.settings.bucket).key(key.as_str()).send().await {
             Ok(output) => Ok(Some(output)),
@@ -109,6 +156,29 @@ impl Aws {
             token = page.next_continuation_token;
             if token.is_none() {
                 return Ok(listed);
+            }
+        }
+    }
+
+    pub(super) async fn list_levels(&self, prefix: &str, count_max: usize) -> Result<Vec<String>, StoreError> {
+        let call = self.lake("list folders", "s3:ListBucket", prefix);
+        if !prefix.ends_with('/') {
+            return Err(call.permanent("a prefix ends with `/`".to_owned()));
+        }
+        let base = self.s3.list_objects_v2().bucket(&self.settings.bucket).prefix(prefix).delimiter("/");
+        let mut names = Vec::new();
+        let mut token = None;
+        loop {
+            let page = base.clone().set_continuation_token(token.take()).send().await;
+            let page = page.map_err(|error| call.failed(error))?;
+            let folders = page.common_prefixes.unwrap_or_default().into_iter().filter_map(|folder| folder.prefix);
+            names.extend(folders.filter_map(|folder| Some(folder.strip_prefix(prefix)?.strip_suffix('/')?.to_owned())));
+            if names.len() > count_max {
+                return Err(call.permanent(format!("there are more than {count_max} folders, the limit: remove some")));
+            }
+            token = page.next_continuation_token;
+            if token.is_none() {
+                return Ok(names);
             }
         }
     }

@@ -4,14 +4,14 @@
 //! one, which fails where that exists. What a killed process leaves half written is in `.incoming` and is swept on open.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::UNIX_EPOCH;
 
 use super::failure;
 use crate::model::Key;
-use crate::ports::{Listed, PutError, StoreError, Stored, Tagged};
+use crate::ports::{Listed, PutError, StoreError, Stored, Stretch, Tagged};
 
 const PUT: &str = "put object";
 const GET: &str = "get object";
@@ -97,17 +97,7 @@ impl Lake {
 
     pub(super) fn get_tagged(&self, key: &Key, bytes_max: usize) -> Result<Option<Tagged>, StoreError> {
         let failed = |error| failure::of_io(GET, key, error);
-        let file = match File::open(self.path(GET, key)?) {
-            Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            // A segment of the key is an object, so there is no object of that name.
-            Err(error) if error.kind() == ErrorKind::NotADirectory => return Ok(None),
-            Err(error) => return Err(failed(error)),
-        };
-        let metadata = file.metadata().map_err(failed)?;
-        if metadata.is_dir() {
-            return Ok(None);
-        }
+        let Some((file, metadata)) = self.open_object(key)? else { return Ok(None) };
         let too_large = |bytes: u64| {
             failure::permanent(GET, key, format!("it has {bytes} bytes or more, the limit is {bytes_max}"))
         };
@@ -123,12 +113,62 @@ impl Lake {
         Ok(Some(Tagged { bytes, tag: tag(&metadata) }))
     }
 
-    pub(super) fn list(&self, prefix: &str, count_max: usize) -> Result<Vec<Listed>, StoreError> {
-        let folder = match prefix.strip_suffix('/') {
-            Some(folder) => self
-                .path(LIST, &Key::new(folder).map_err(|error| failure::permanent(LIST, &prefix, error.to_string()))?)?,
-            None => return Err(failure::permanent(LIST, &prefix, "a prefix ends with `/`")),
+    pub(super) fn read_range(&self, key: &Key, offset: u64, bytes_max: usize) -> Result<Option<Stretch>, StoreError> {
+        let failed = |error| failure::of_io(GET, key, error);
+        let Some((mut file, metadata)) = self.open_object(key)? else { return Ok(None) };
+        file.seek(SeekFrom::Start(offset)).map_err(failed)?;
+        let left = metadata.len().saturating_sub(offset);
+        let mut bytes = Vec::with_capacity(usize::try_from(left).unwrap_or(usize::MAX).min(bytes_max));
+        file.take(u64::try_from(bytes_max).unwrap_or(u64::MAX)).read_to_end(&mut bytes).map_err(failed)?;
+        Ok(Some(Stretch { bytes, object_bytes: metadata.len(), tag: tag(&metadata) }))
+    }
+
+    /// `None`: there is no object of that name.
+    fn open_object(&self, key: &Key) -> Result<Option<(File, fs::Metadata)>, StoreError> {
+        let failed = |error| failure::of_io(GET, key, error);
+        let file = match File::open(self.path(GET, key)?) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            // A segment of the key is an object, so there is no object of that name.
+            Err(error) if error.kind() == ErrorKind::NotADirectory => return Ok(None),
+            Err(error) => return Err(failed(error)),
         };
+        let metadata = file.metadata().map_err(failed)?;
+        Ok((!metadata.is_dir()).then_some((file, metadata)))
+    }
+
+    fn folder(&self, prefix: &str) -> Result<PathBuf, StoreError> {
+        let folder =
+            prefix.strip_suffix('/').ok_or_else(|| failure::permanent(LIST, &prefix, "a prefix ends with `/`"))?;
+        let key = Key::new(folder).map_err(|error| failure::permanent(LIST, &prefix, error.to_string()))?;
+        self.path(LIST, &key)
+    }
+
+    pub(super) fn list_folders(&self, prefix: &str, count_max: usize) -> Result<Vec<String>, StoreError> {
+        let failed = |error| failure::of_io(LIST, &prefix, error);
+        let entries = match fs::read_dir(self.folder(prefix)?) {
+            Ok(entries) => entries,
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                return Ok(Vec::new());
+            }
+            Err(error) => return Err(failed(error)),
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            // A folder without an object is none in S3.
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) && has_object(&entry.path()).map_err(failed)? {
+                names.push(name);
+            }
+            check_folders(prefix, names.len(), count_max)?;
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    pub(super) fn list(&self, prefix: &str, count_max: usize) -> Result<Vec<Listed>, StoreError> {
+        let folder = self.folder(prefix)?;
         let mut listed = Vec::new();
         let mut folders = vec![(folder, prefix.to_owned())];
         while let Some((folder, prefix)) = folders.pop() {
@@ -161,6 +201,26 @@ impl Lake {
         listed.sort_by(|a: &Listed, b| a.key.cmp(&b.key));
         Ok(listed)
     }
+}
+
+/// More folders than are asked for.
+fn check_folders(prefix: &str, count: usize, count_max: usize) -> Result<(), StoreError> {
+    if count <= count_max {
+        return Ok(());
+    }
+    let remedy = format!("there are more than {count_max} folders, the limit: remove some");
+    Err(failure::permanent(LIST, &prefix, remedy))
+}
+
+/// Whether there is a file in the folder or in one below it.
+fn has_object(folder: &Path) -> io::Result<bool> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if !entry.file_type()?.is_dir() || has_object(&entry.path())? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Changes whenever somebody writes the file.

@@ -9,7 +9,7 @@ use crate::model::{
     AnomalyRecord, Checkpoint, ContentHash, Entry, EntryKey, Epoch, EpochGuard, Key, ShardId, ShardInfo, StateRecord,
     TRANSACTION_ITEMS_MAX, Transaction,
 };
-use crate::ports::{AnomalyQuery, CommitError, Listed, PutError, StoreError, StoreErrorKind, Stored, Tagged};
+use crate::ports::{AnomalyQuery, CommitError, Listed, PutError, StoreError, StoreErrorKind, Stored, Stretch, Tagged};
 
 /// A transaction, owned.
 #[derive(Debug, Clone, PartialEq)]
@@ -181,6 +181,26 @@ impl State {
     pub(super) fn get_tagged(&self, key: &Key, bytes_max: usize) -> Result<Option<Tagged>, StoreError> {
         let stored = self.get_object(key, bytes_max)?;
         Ok(stored.map(|bytes| Tagged { tag: tag(&bytes), bytes }))
+    }
+
+    pub(super) fn read_range(&self, key: &Key, offset: u64, bytes_max: usize) -> Option<Stretch> {
+        let body = self.objects.get(key)?;
+        let from = usize::try_from(offset).unwrap_or(usize::MAX).min(body.len());
+        let bytes = body[from..].iter().take(bytes_max).copied().collect();
+        Some(Stretch { bytes, object_bytes: body.len() as u64, tag: tag(body) })
+    }
+
+    pub(super) fn list_folders(&self, prefix: &str, count_max: usize) -> Result<Vec<String>, StoreError> {
+        if !prefix.ends_with('/') {
+            return Err(permanent("list folders", &prefix, "a prefix ends with `/`".to_owned()));
+        }
+        let below = |key: &Key| Some(key.as_str().strip_prefix(prefix)?.split_once('/')?.0.to_owned());
+        let names: BTreeSet<String> = self.objects.keys().filter_map(below).collect();
+        if names.len() > count_max {
+            let remedy = format!("there are more than {count_max} folders, the limit: remove some");
+            return Err(permanent("list folders", &prefix, remedy));
+        }
+        Ok(names.into_iter().collect())
     }
 
     pub(super) fn list_objects(&self, prefix: &str, count_max: usize) -> Result<Vec<Listed>, StoreError> {

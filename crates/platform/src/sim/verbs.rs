@@ -14,9 +14,9 @@ use crate::model::{
 };
 use crate::ports::{
     AnomalyQuery, BeginEpoch, ChangeEntries, ChangeError, CommitError, CommitTransaction, FindAnomalies, FindDue,
-    ForgetChanges, GetDeviceState, GetObject, GetTagged, ListCheckpoints, ListDay, ListEntries, ListObjects,
-    ListShards, Listed, LoadCheckpoint, LoadEntry, LoadEpoch, Order, PutError, PutIfAbsent, ReadChanges, StoreError,
-    Stored, Tagged,
+    ForgetChanges, GetDeviceState, GetObject, GetTagged, ListCheckpoints, ListDay, ListEntries, ListFolders,
+    ListObjects, ListShards, Listed, LoadCheckpoint, LoadEntry, LoadEpoch, Order, PutError, PutIfAbsent, ReadChanges,
+    ReadRange, StoreError, Stored, Stretch, Tagged,
 };
 
 impl LoadCheckpoint for SimWorld {
@@ -78,6 +78,20 @@ impl GetTagged for SimWorld {
     async fn get_tagged(&self, key: &Key, bytes_max: usize) -> Result<Option<Tagged>, StoreError> {
         let owned = key.clone();
         self.call("get object", key.to_string(), move |state| state.get_tagged(&owned, bytes_max)).await
+    }
+}
+
+impl ReadRange for SimWorld {
+    async fn read_range(&self, key: &Key, offset: u64, bytes_max: usize) -> Result<Option<Stretch>, StoreError> {
+        let owned = key.clone();
+        self.call("get object", key.to_string(), move |state| Ok(state.read_range(&owned, offset, bytes_max))).await
+    }
+}
+
+impl ListFolders for SimWorld {
+    async fn list_folders(&self, prefix: &str, count_max: usize) -> Result<Vec<String>, StoreError> {
+        let owned = prefix.to_owned();
+        self.call("list folders", prefix.to_owned(), move |state| state.list_folders(&owned, count_max)).await
     }
 }
 

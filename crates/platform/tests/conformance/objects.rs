@@ -1,8 +1,9 @@
-//! Laws of `PutIfAbsent`, `GetObject` and `ListObjects`.
+//! Laws of `PutIfAbsent`, `GetObject`, `ReadRange`, `ListFolders` and `ListObjects`.
 
 use platform::model::ContentHash;
 use platform::ports::{
-    GetObject as _, GetTagged as _, ListObjects as _, PutError, PutIfAbsent as _, Stored, get_verified,
+    GetObject as _, GetTagged as _, ListFolders as _, ListObjects as _, PutError, PutIfAbsent as _, ReadRange as _,
+    Stored, Stretch, get_verified,
 };
 
 use super::records::key;
@@ -65,6 +66,26 @@ pub(crate) async fn an_object_is_read_with_the_tag_that_it_is_listed_with(setup:
     assert!(error.to_string().contains("the limit is 2"), "{error}");
 }
 
+pub(crate) async fn a_stretch_of_an_object_is_read_without_the_rest(setup: &impl Setup) {
+    let (world, name) = (setup.world(), key("inference/acme/job-1/output/a.csv.out"));
+    let body: Vec<u8> = (0..200).collect();
+    world.put_if_absent(&name, &body).await.unwrap();
+    world.put_if_absent(&key("inference/empty"), b"").await.unwrap();
+    let tag = world.list_objects("inference/acme/", 1).await.unwrap().remove(0).tag;
+    let whole = u64::MAX;
+    for (offset, bytes_max) in [(0, 200), (0, 7), (193, 7), (190, 100), (200, 1), (201, 10), (whole, 10), (5, 0)] {
+        let from = usize::try_from(offset).unwrap().min(200);
+        let bytes = body[from..].iter().take(bytes_max).copied().collect();
+        let expected = Stretch { bytes, object_bytes: 200, tag: tag.clone() };
+        assert_eq!(world.read_range(&name, offset, bytes_max).await.unwrap(), Some(expected), "{offset} {bytes_max}");
+    }
+    let empty = world.read_range(&key("inference/empty"), 0, 10).await.unwrap().unwrap();
+    assert_eq!((empty.bytes, empty.object_bytes), (Vec::new(), 0));
+    for bytes_max in [0, 10] {
+        assert_eq!(world.read_range(&key("inference/none"), 0, bytes_max).await.unwrap(), None);
+    }
+}
+
 pub(crate) async fn objects_below_a_prefix_are_listed_in_order_of_key(setup: &impl Setup) {
     let world = setup.world();
     let below = ["config/a!/p", "config/a-b/p", "config/a/p", "config/a/z/p", "config/a0/p", "config/b c/p"];
@@ -82,6 +103,20 @@ pub(crate) async fn objects_below_a_prefix_are_listed_in_order_of_key(setup: &im
         world.list_objects("config/a/", 6).await.unwrap().iter().map(|one| one.key.to_string()).collect();
     assert_eq!(keys, ["config/a/p", "config/a/z/p"]);
     assert_eq!(world.list_objects("gold/", 6).await.unwrap(), []);
+}
+
+pub(crate) async fn folders_are_the_next_level_of_the_keys(setup: &impl Setup) {
+    let world = setup.world();
+    for name in
+        ["inference/acme/b/x", "inference/acme/a/y/z", "inference/acme/a/x", "inference/acme/c", "inference/b/x"]
+    {
+        world.put_if_absent(&key(name), b"").await.unwrap();
+    }
+    assert_eq!(world.list_folders("inference/", 2).await.unwrap(), ["acme", "b"]);
+    assert_eq!(world.list_folders("inference/acme/", 2).await.unwrap(), ["a", "b"], "`c` is an object");
+    assert_eq!(world.list_folders("inference/none/", 2).await.unwrap(), Vec::<String>::new());
+    let error = world.list_folders("inference/", 1).await.unwrap_err();
+    assert!(!error.is_transient() && error.to_string().contains("more than 1 folders"), "{error}");
 }
 
 pub(crate) async fn a_listing_has_a_bound(setup: &impl Setup) {

@@ -3,7 +3,7 @@
 use platform::embedded::Local;
 use platform::embedded::stream::Stream;
 use platform::model::ShardInfo;
-use platform::ports::{AlertWorld, BeginEpoch, ScorerWorld};
+use platform::ports::{AlertWorld, BeginEpoch, ListFolders, ReadRange, ScorerWorld};
 use platform::sim::SimWorld;
 use tempfile::TempDir;
 
@@ -15,7 +15,7 @@ pub(crate) use aws::{OnEndpoint, aws};
 /// A world, and what a test has to arrange outside the ports.
 pub(crate) trait Setup {
     /// What implements the ports.
-    type World: ScorerWorld + AlertWorld + BeginEpoch;
+    type World: ScorerWorld + AlertWorld + BeginEpoch + ListFolders + ReadRange;
 
     /// Whether closed shards are listed, as Kinesis does until their records expire.
     const LISTS_CLOSED_SHARDS: bool = true;

@@ -86,7 +86,7 @@ impl Header<'_> {
 
     fn check_names(&self) -> Result<(), HistoryError> {
         for (index, name) in self.names.iter().enumerate() {
-            let is_data = time::parse(name).is_some() || name.parse::<f64>().is_ok();
+            let is_data = time::parse_time(name).is_some() || name.parse::<f64>().is_ok();
             let problem = if is_data {
                 Problem::HeaderIsData { found: quoted(name) }
             } else if name.is_empty() {

@@ -187,7 +187,7 @@ impl CsvRows {
 
     fn time(&self, column: usize) -> Result<Timestamp, HistoryError> {
         let cell = self.cell(column);
-        time::parse(cell).ok_or_else(|| self.error(column, Problem::NotATime { found: quoted(cell) }))
+        time::parse_time(cell).ok_or_else(|| self.error(column, Problem::NotATime { found: quoted(cell) }))
     }
 
     /// A finite number, or none for an empty cell and `NaN`.

@@ -156,7 +156,7 @@ struct Times<'l> {
 fn with_millis(line: &[u8]) -> Option<Vec<u8>> {
     let times: Times<'_> = serde_json::from_slice(line).ok()?;
     let raw = times.timestamp.or(times.time).or(times.ts)?.get();
-    let at = time::parse(&serde_json::from_str::<String>(raw).ok()?)?;
+    let at = time::parse_time(&serde_json::from_str::<String>(raw).ok()?)?;
     // A raw value is a part of the line, so the distance of their beginnings is its place.
     let place = (raw.as_ptr() as usize).checked_sub(line.as_ptr() as usize)?;
     let (before, after) = (line.get(..place)?, line.get(place + raw.len()..)?);

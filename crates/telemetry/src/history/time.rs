@@ -6,10 +6,11 @@ use crate::json::time::from_number;
 
 /// Reads ISO 8601 with `T` or a space, with or without seconds, fraction and zone (none is UTC), a bare date, or seconds or
 /// milliseconds since 1970. None for anything else, and outside 1980 to 2200.
-pub(super) fn parse(text: &str) -> Option<Timestamp> {
+#[must_use]
+pub fn parse_time(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     if let Ok(number) = text.parse::<f64>() {
-        return from_number(number).ok();
+        return time_of_number(number);
     }
     let at = match text.parse::<jiff::Timestamp>() {
         Ok(at) => at,
@@ -18,6 +19,12 @@ pub(super) fn parse(text: &str) -> Option<Timestamp> {
         Err(_) => text.parse::<jiff::civil::DateTime>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp(),
     };
     Timestamp::from_millis(at.as_millisecond()).ok()
+}
+
+/// Seconds or milliseconds since 1970, told apart by their size. None outside 1980 to 2200.
+#[must_use]
+pub fn time_of_number(number: f64) -> Option<Timestamp> {
+    from_number(number).ok()
 }
 
 fn has_zone(text: &str) -> bool {
@@ -43,11 +50,11 @@ mod tests {
             "1583077446250",
             "1.58307744625e12",
         ] {
-            assert_eq!(parse(text), Some(at), "{text}");
+            assert_eq!(parse_time(text), Some(at), "{text}");
         }
         let midnight = Timestamp::from_millis(1_583_020_800_000).unwrap();
         for text in ["2020-03-01", "2020-03-01 00:00", "2020-03-01T00:00:00"] {
-            assert_eq!(parse(text), Some(midnight), "{text}");
+            assert_eq!(parse_time(text), Some(midnight), "{text}");
         }
     }
 
@@ -70,7 +77,7 @@ mod tests {
             "83.2",
             "2020-03-01 15:44:06 PST",
         ] {
-            assert_eq!(parse(text), None, "{text}");
+            assert_eq!(parse_time(text), None, "{text}");
         }
     }
 }
