@@ -4,6 +4,7 @@
 //! profiles, single sign-on. Nothing is decided here; waiting and its patience are a level above.
 
 mod doctor;
+mod find;
 mod read;
 mod trouble;
 
@@ -12,7 +13,7 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};
-use aws_sdk_cloudformation::types::{Capability, ChangeSetType, Parameter, Tag};
+use aws_sdk_cloudformation::types::{Capability, ChangeSetType, Parameter, ResourceToImport, Tag};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 
@@ -46,7 +47,9 @@ pub struct NoRegion;
 #[derive(Debug, Clone)]
 pub struct Aws {
     cloudformation: aws_sdk_cloudformation::Client,
+    dynamodb: aws_sdk_dynamodb::Client,
     s3: aws_sdk_s3::Client,
+    sqs: aws_sdk_sqs::Client,
     sts: aws_sdk_sts::Client,
     region: String,
     /// Whether another endpoint than that of AWS is asked.
@@ -82,7 +85,9 @@ impl Aws {
         let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(is_elsewhere).build();
         Ok(Self {
             cloudformation: aws_sdk_cloudformation::Client::new(&config),
+            dynamodb: aws_sdk_dynamodb::Client::new(&config),
             s3: aws_sdk_s3::Client::from_conf(s3),
+            sqs: aws_sdk_sqs::Client::new(&config),
             sts: aws_sdk_sts::Client::new(&config),
             region,
             is_elsewhere,
@@ -151,7 +156,15 @@ impl Cloud for Aws {
     }
 
     async fn propose(&self, proposal: &Proposal<'_>) -> Result<(), Trouble> {
-        let kind = if proposal.is_new { ChangeSetType::Create } else { ChangeSetType::Update };
+        let kind = match (proposal.imports, proposal.is_new) {
+            ([], true) => ChangeSetType::Create,
+            ([], false) => ChangeSetType::Update,
+            _ => ChangeSetType::Import,
+        };
+        let imports = proposal.imports.iter().map(|import| {
+            let resource = ResourceToImport::builder().logical_resource_id(import.resource).resource_type(import.kind);
+            resource.resource_identifier(import.identifier.0, &import.identifier.1).build()
+        });
         let parameters = proposal.parameters.iter().map(|(name, value)| {
             let parameter = Parameter::builder().parameter_key(name);
             match value {
@@ -170,6 +183,7 @@ impl Cloud for Aws {
             // The templates name no IAM resource, so they ask for no more than this.
             .capabilities(Capability::CapabilityIam)
             .set_parameters(Some(parameters.collect()))
+            .set_resources_to_import((!proposal.imports.is_empty()).then(|| imports.collect()))
             .set_tags((!proposal.tags.is_empty()).then(|| tags.collect()))
             .set_role_arn(proposal.role.map(str::to_owned));
         call.send().await.map(drop).map_err(|error| trouble("CreateChangeSet", proposal.stack, &error))
@@ -182,7 +196,7 @@ impl Cloud for Aws {
             let call = self.cloudformation.describe_change_set().stack_name(stack).change_set_name(CHANGE_SET);
             let page = call.include_property_values(true).set_next_token(token).send().await;
             let page = page.map_err(|error| trouble("DescribeChangeSet", stack, &error))?;
-            match read::progress(page.status(), page.status_reason()) {
+            match read::progress(page.status(), page.execution_status(), page.status_reason()) {
                 ChangeSet::Ready(_) => changes.extend(page.changes().iter().filter_map(read::change)),
                 other => return Ok(other),
             }
@@ -193,10 +207,10 @@ impl Cloud for Aws {
         }
     }
 
-    async fn execute(&self, stack: &str) -> Result<(), Trouble> {
+    async fn execute(&self, stack: &str, is_import: bool) -> Result<(), Trouble> {
         let call = self.cloudformation.execute_change_set().stack_name(stack).change_set_name(CHANGE_SET);
         // A creation that fails leaves no empty table behind, whose name the next one would need.
-        let answer = call.retain_except_on_create(true).send().await;
+        let answer = call.set_retain_except_on_create((!is_import).then_some(true)).send().await;
         answer.map(drop).map_err(|error| trouble("ExecuteChangeSet", stack, &error))
     }
 
@@ -238,6 +252,10 @@ impl Cloud for Aws {
             kept.splice(at..at, found);
         }
         Ok(kept)
+    }
+
+    async fn find(&self, kind: &str, name: &str) -> Result<Option<String>, Trouble> {
+        self.find_resource(kind, name).await
     }
 
     async fn has_object(&self, bucket: &str, key: &str) -> Result<bool, Trouble> {

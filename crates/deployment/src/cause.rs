@@ -26,9 +26,14 @@ fn is_aftermath(event: &Event) -> bool {
 pub fn remedy(reason: &str) -> &'static str {
     let reason = reason.to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| reason.contains(word));
-    if has(&["already exists", "alreadyexists", "alreadyowned", "resourceinuse", "resourceexistencecheck"]) {
-        "a resource of that name was made or kept outside this stack: import it (`aws cloudformation create-change-set \
-         --change-set-type IMPORT`), delete it, or choose another --environment"
+    if has(&["already exists in stack"]) {
+        "another stack has it: destroy that one (it keeps its data), or choose another --environment"
+    } else if has(&["a version for this lambda function exists"]) {
+        "Lambda has published this very function before: name another revision, such as --parameter pipeline:Revision=again"
+    } else if has(&["import is not supported", "does not support import"]) {
+        "CloudFormation cannot import it here: copy its data, delete it, or choose another --environment"
+    } else if has(&["already exists", "alreadyexists", "alreadyowned", "resourceinuse", "resourceexistencecheck"]) {
+        "a resource of that name is there, and no kind that `millrace deploy` imports: delete it, or choose another --environment"
     } else if has(&["accessdenied", "access denied", "not authorized", "unauthorized", "forbidden"]) {
         "the role that deploys lacks a right: update the stack `millrace-deployment`, or give another with --role-arn"
     } else if has(&["nosuchkey", "s3 error", "specified key does not exist"]) {

@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 
+use crate::leftover::Import;
+
 /// The name of the change sets that are made here. One name, so that a set that an interrupted run left is found and replaced.
 pub const CHANGE_SET: &str = "millrace";
 
@@ -88,6 +90,8 @@ pub struct Proposal<'a> {
     pub tags: BTreeMap<&'static str, String>,
     /// The role CloudFormation acts with; `None` keeps the stack's, or is the caller.
     pub role: Option<&'a str>,
+    /// Resources that exist and become part of the stack. Where there are any, nothing else may change.
+    pub imports: &'a [Import],
 }
 
 /// A change set as it stands.
@@ -126,7 +130,19 @@ impl Change {
     /// Whether something that exists goes away, or may.
     #[must_use]
     pub fn is_drastic(&self) -> bool {
-        self.action == "Remove" || self.replacement != Replacement::No
+        self.action == "Remove" || (self.replacement != Replacement::No && !self.is_publishing())
+    }
+
+    /// Whether this is how code is published: a version never changes, so that another takes its place, and the former one stays. What
+    /// names the function by its alias follows in place, though CloudFormation may not know that beforehand.
+    fn is_publishing(&self) -> bool {
+        match self.kind.as_str() {
+            "AWS::Lambda::Version" => true,
+            "AWS::Lambda::Alias" | "AWS::Lambda::EventSourceMapping" | "AWS::Lambda::Permission" => {
+                self.replacement == Replacement::Maybe
+            }
+            _ => false,
+        }
     }
 }
 
@@ -194,8 +210,8 @@ pub trait Cloud {
     fn propose(&self, proposal: &Proposal<'_>) -> impl Future<Output = Result<(), Trouble>>;
     /// How far that is.
     fn change_set(&self, stack: &str) -> impl Future<Output = Result<ChangeSet, Trouble>>;
-    /// Begins to do it. Resources that a roll-back would leave behind are deleted with it.
-    fn execute(&self, stack: &str) -> impl Future<Output = Result<(), Trouble>>;
+    /// Begins to do it. New resources that a roll-back would leave behind are deleted with it; imported ones never are.
+    fn execute(&self, stack: &str, is_import: bool) -> impl Future<Output = Result<(), Trouble>>;
     /// Deletes it. It is no trouble if there is none.
     fn discard(&self, stack: &str) -> impl Future<Output = Result<(), Trouble>>;
     /// Begins to delete the stack. Safe to repeat.
@@ -204,6 +220,9 @@ pub trait Cloud {
     fn resume_rollback(&self, stack: &str) -> impl Future<Output = Result<(), Trouble>>;
     /// Events after the one named, oldest first; without one, those of the newest operation.
     fn events(&self, stack: &str, after: Option<&str>) -> impl Future<Output = Result<Vec<Event>, Trouble>>;
+    /// What identifies a resource in an import, or `None` where there is no such resource. `name` may have `${AWS::AccountId}` and
+    /// `${AWS::Region}` in it.
+    fn find(&self, kind: &str, name: &str) -> impl Future<Output = Result<Option<String>, Trouble>>;
     /// Whether there is such an object.
     fn has_object(&self, bucket: &str, key: &str) -> impl Future<Output = Result<bool, Trouble>>;
     /// Stores an object. Safe to repeat: keys are made of the content.
@@ -230,4 +249,28 @@ pub(crate) fn cut(newest_first: Vec<Event>, after: Option<&str>) -> (Vec<Event>,
     }
     kept.reverse();
     (kept, is_all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn publishing_code_is_no_reason_to_ask() {
+        let change = |kind: &str, action: &str, replacement| Change {
+            action: action.to_owned(),
+            resource: "It".to_owned(),
+            kind: kind.to_owned(),
+            physical: None,
+            replacement,
+            policy: None,
+            what: Vec::new(),
+        };
+        let (version, mapping) = ("AWS::Lambda::Version", "AWS::Lambda::EventSourceMapping");
+        assert!(!change(version, "Modify", Replacement::Yes).is_drastic());
+        assert!(!change(mapping, "Modify", Replacement::Maybe).is_drastic());
+        assert!(change(version, "Remove", Replacement::No).is_drastic());
+        assert!(change(mapping, "Modify", Replacement::Yes).is_drastic());
+        assert!(change("AWS::DynamoDB::GlobalTable", "Modify", Replacement::Maybe).is_drastic());
+    }
 }

@@ -4,7 +4,9 @@
 //! be changed, and changed if there is a difference. So a second run finds nothing to do, and one after an interruption
 //! finishes what the first began.
 
+mod adopt;
 mod ready;
+mod values;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,6 +17,7 @@ use crate::cloud::{Change, ChangeSet, Cloud, Event, Kind, Proposal, Replacement,
 use crate::code::{self, CodeError, Zip};
 use crate::plan::{FUNCTIONS, Source, StackPlan};
 use crate::watch::{WatchError, patiently, until_ended};
+use adopt::Adopted;
 
 /// Looks at a change set that is worked out: half an hour and more. CloudFormation takes seconds.
 const CHANGE_SET_LOOKS_MAX: u32 = 2_000;
@@ -143,16 +146,28 @@ impl<C: Cloud, A: Attendant> Run<'_, C, A> {
         let Some(standing) = ready::make_ready(self.cloud, name, self.settings.is_dry, self.attendant).await? else {
             return Ok(());
         };
+        let is_new = standing.is_none();
         let Some(parameters) = self.parameters(plan, standing.as_ref())? else {
             self.attendant.tell(name, "would be created; what exactly shows when those before it exist");
             self.summary.created += 1;
             return Ok(());
         };
+        let role = self.settings.role.as_deref().or_else(|| self.output("deployment", "DeploymentRoleArn"));
+        let role = role.filter(|_| plan.with_role).map(str::to_owned);
+        let standing = match standing {
+            None => match self.adopt(plan, &parameters, role.as_deref()).await? {
+                Adopted::Nothing => None,
+                Adopted::Shown => {
+                    self.summary.created += 1;
+                    return Ok(());
+                }
+                Adopted::Stack(stack) => Some(stack),
+            },
+            standing => standing,
+        };
         if !self.settings.is_dry {
             self.upload(plan).await?;
         }
-        let role = self.settings.role.as_deref().or_else(|| self.output("deployment", "DeploymentRoleArn"));
-        let role = role.filter(|_| plan.with_role).map(str::to_owned);
         let proposal = Proposal {
             stack: name,
             is_new: standing.is_none(),
@@ -160,6 +175,7 @@ impl<C: Cloud, A: Attendant> Run<'_, C, A> {
             parameters,
             tags: plan.tags.clone(),
             role: role.as_deref(),
+            imports: &[],
         };
         let changes = propose(self.cloud, &proposal).await?;
         let outputs = match changes {
@@ -170,7 +186,7 @@ impl<C: Cloud, A: Attendant> Run<'_, C, A> {
                 standing.map(|stack| stack.outputs).unwrap_or_default()
             }
             Some(changes) => {
-                *(if proposal.is_new { &mut self.summary.created } else { &mut self.summary.updated }) += 1;
+                *(if is_new { &mut self.summary.created } else { &mut self.summary.updated }) += 1;
                 self.attendant.tell(name, if proposal.is_new { "to be created" } else { "to be updated" });
                 self.attendant.show(name, &changes);
                 if self.settings.is_dry {
@@ -178,7 +194,7 @@ impl<C: Cloud, A: Attendant> Run<'_, C, A> {
                     standing.map(|stack| stack.outputs).unwrap_or_default()
                 } else {
                     self.agree(&proposal, &changes).await?;
-                    self.execute(name).await?.outputs
+                    self.execute(&proposal).await?.outputs
                 }
             }
         };
@@ -188,41 +204,6 @@ impl<C: Cloud, A: Attendant> Run<'_, C, A> {
 
     fn output(&self, template: &str, key: &str) -> Option<&str> {
         self.outputs.get(template)?.get(key).map(String::as_str)
-    }
-
-    /// Values of the parameters, or `None` where one cannot be known before a stack exists that this run does not make.
-    fn parameters(
-        &self,
-        plan: &StackPlan,
-        standing: Option<&Stack>,
-    ) -> Result<Option<BTreeMap<String, Option<String>>>, DeployError> {
-        let mut values = BTreeMap::new();
-        for parameter in plan.template.parameters() {
-            let has = standing.is_some_and(|stack| stack.parameters.contains_key(&parameter.name));
-            let value = match plan.given.get_key_value(parameter.name.as_str()) {
-                None => has.then_some(None),
-                Some((_, Source::Text(text))) => Some(Some(text.clone())),
-                Some((_, Source::Code(function))) => self.zips.get(function).map(|zip| Some(zip.key.clone())),
-                Some((name, Source::Output { of, key })) => match self.output(of, key) {
-                    Some(value) => Some(Some(value.to_owned())),
-                    None if has => Some(None),
-                    None if self.settings.is_dry => return Ok(None),
-                    None if parameter.default.is_some() => None,
-                    None => {
-                        return Err(DeployError::NoOutput {
-                            stack: plan.name.clone(),
-                            template: plan.template.name,
-                            parameter: name,
-                            from: of,
-                        });
-                    }
-                },
-            };
-            if let Some(value) = value {
-                values.insert(parameter.name, value);
-            }
-        }
-        Ok(Some(values))
     }
 
     /// Stores the zip of the stack's function, unless it is there.
@@ -265,10 +246,11 @@ impl<C: Cloud, A: Attendant> Run<'_, C, A> {
         withdraw(self.cloud, proposal).await.map_err(DeployError::from)
     }
 
-    async fn execute(&mut self, name: &str) -> Result<Stack, DeployError> {
+    async fn execute(&mut self, proposal: &Proposal<'_>) -> Result<Stack, DeployError> {
+        let name = proposal.stack;
         let before = patiently(|| self.cloud.stack(name)).await?.ok_or_else(|| gone(name))?;
         let last = patiently(|| self.cloud.events(&before.id, None)).await?.last().map(|event| event.id.clone());
-        self.cloud.execute(name).await?;
+        self.cloud.execute(name, !proposal.imports.is_empty()).await?;
         let ended = until_ended(self.cloud, name, &before.id, last.as_deref(), self.attendant).await?;
         let stack = ended.stack.ok_or_else(|| gone(name))?;
         match stack.status.as_str() {

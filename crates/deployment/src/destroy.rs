@@ -98,13 +98,20 @@ async fn release(
     let is_whole = crate::readiness::readiness(Some(&stack.status)) == crate::readiness::Readiness::Ready;
     if released != body && is_whole {
         let parameters: BTreeMap<_, _> = stack.parameters.keys().map(|name| (name.clone(), None)).collect();
-        let proposal =
-            Proposal { stack: name, is_new: false, body: &released, parameters, tags: BTreeMap::new(), role: None };
+        let proposal = Proposal {
+            stack: name,
+            is_new: false,
+            body: &released,
+            parameters,
+            tags: BTreeMap::new(),
+            role: None,
+            imports: &[],
+        };
         let changes = propose(cloud, &proposal).await?;
         if changes.is_some() {
             attendant.tell(name, "its data is released for deletion");
             let last = patiently(|| cloud.events(&stack.id, None)).await?.last().map(|event| event.id.clone());
-            cloud.execute(name).await?;
+            cloud.execute(name, false).await?;
             let ended = until_ended(cloud, name, &stack.id, last.as_deref(), attendant).await?;
             if let Some(other) = ended.stack.filter(|stack| stack.status != "UPDATE_COMPLETE") {
                 return Err(failed(name, &other.status, &ended.events));

@@ -5,15 +5,18 @@
 //! [`Attendant`]), build zips, or touch what is inside the stacks, but for emptying buckets whose deletion was asked for.
 
 pub mod aws;
+pub mod block;
 pub mod cause;
 pub mod cloud;
 pub mod code;
 pub mod deploy;
 pub mod destroy;
 pub mod doctor;
+pub mod leftover;
 pub mod parameter;
 pub mod plan;
 pub mod readiness;
+pub mod revision;
 pub mod template;
 mod watch;
 

@@ -1,8 +1,9 @@
 //! The templates of `infra/`, inside the program: it deploys what it was built with, from any folder.
 //!
-//! Not a reader of YAML: of a template only the section of parameters and the names of the outputs are read, in the one form in
-//! which this repository writes them. A test holds every template to that form.
+//! Not a reader of YAML: of a template only the parameters, the names of the outputs, simple conditions and the outlines of its
+//! resources are read, in the one form in which this repository writes them. Tests hold every template to that form.
 
+use crate::block::Block;
 use crate::parameter::Parameter;
 
 /// A template.
@@ -53,8 +54,35 @@ impl Template {
         self.section("Outputs:").filter_map(|line| line.strip_prefix("  ").and_then(name_of)).collect()
     }
 
+    /// Its resources.
+    #[must_use]
+    pub fn resources(&self) -> Vec<Block> {
+        let mut blocks: Vec<Block> = Vec::new();
+        for line in self.section("Resources:") {
+            if let Some(name) = line.strip_prefix("  ").and_then(name_of) {
+                blocks.push(Block { name, lines: Vec::new() });
+            } else if let Some(block) = blocks.last_mut() {
+                block.lines.push(line);
+            }
+        }
+        blocks
+    }
+
+    /// Whether a condition holds with these values: one that compares a parameter with a value. Of any other it is taken to hold.
+    pub(crate) fn holds(&self, condition: &str, value: impl Fn(&str) -> String) -> bool {
+        let start = format!("  {condition}: ");
+        let Some(text) = self.section("Conditions:").find_map(|line| line.strip_prefix(&start)) else { return true };
+        let (is_not, text) = match text.strip_prefix("!Not [").and_then(|text| text.strip_suffix(']')) {
+            Some(inner) => (true, inner),
+            None => (false, text),
+        };
+        let compared = text.strip_prefix("!Equals [!Ref ").and_then(|text| text.strip_suffix(']'));
+        let Some((parameter, wanted)) = compared.and_then(|text| text.split_once(", ")) else { return true };
+        (value(parameter) == wanted.trim_matches('"')) != is_not
+    }
+
     /// The lines below a key of the first level.
-    fn section(&self, key: &'static str) -> impl Iterator<Item = &'static str> + use<> {
+    pub(crate) fn section(&self, key: &'static str) -> impl Iterator<Item = &'static str> + use<> {
         let below = self.body.lines().skip_while(move |line| *line != key).skip(1);
         below.take_while(|line| line.is_empty() || line.starts_with(' '))
     }

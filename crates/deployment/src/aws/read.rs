@@ -1,6 +1,6 @@
 //! CloudFormation's answers, as [`crate::cloud`] has them.
 
-use aws_sdk_cloudformation::types::{self, ChangeSetStatus, RequiresRecreation};
+use aws_sdk_cloudformation::types::{self, ChangeSetStatus, ExecutionStatus, RequiresRecreation};
 
 use crate::cloud::{Change, ChangeSet, Event, Replacement, Resource, Stack};
 
@@ -59,9 +59,16 @@ pub(super) fn resource(resource: &types::StackResourceSummary) -> Option<Resourc
 
 /// How far a change set is; `Ready` is without its changes. In which words there is nothing to change is in no reference: these
 /// two are what CloudFormation says, and what its own command line tool looks for.
-pub(super) fn progress(status: Option<&ChangeSetStatus>, reason: Option<&str>) -> ChangeSet {
+pub(super) fn progress(
+    status: Option<&ChangeSetStatus>,
+    execution: Option<&ExecutionStatus>,
+    reason: Option<&str>,
+) -> ChangeSet {
     let reason = reason.unwrap_or_default();
     match status {
+        Some(ChangeSetStatus::CreateComplete) if execution == Some(&ExecutionStatus::Unavailable) => {
+            ChangeSet::Failed(reason.to_owned())
+        }
         Some(ChangeSetStatus::CreateComplete) => ChangeSet::Ready(Vec::new()),
         Some(ChangeSetStatus::CreatePending | ChangeSetStatus::CreateInProgress) => ChangeSet::Pending,
         _ if reason.contains("didn't contain changes") || reason.contains("No updates are to be performed") => {
@@ -120,11 +127,14 @@ mod tests {
 
     #[test]
     fn nothing_to_change_is_told_from_a_failure() {
-        let failed = |reason| progress(Some(&ChangeSetStatus::Failed), Some(reason));
+        let failed = |reason| progress(Some(&ChangeSetStatus::Failed), None, Some(reason));
         assert_eq!(failed("The submitted information didn't contain changes. Submit …"), ChangeSet::Empty);
         assert_eq!(failed("No updates are to be performed."), ChangeSet::Empty);
         assert_eq!(failed("Parameter X is wrong"), ChangeSet::Failed("Parameter X is wrong".to_owned()));
-        assert_eq!(progress(Some(&ChangeSetStatus::CreateInProgress), None), ChangeSet::Pending);
+        assert_eq!(progress(Some(&ChangeSetStatus::CreateInProgress), None, None), ChangeSet::Pending);
+        let worked_out = |execution| progress(Some(&ChangeSetStatus::CreateComplete), Some(&execution), Some("why"));
+        assert_eq!(worked_out(ExecutionStatus::Available), ChangeSet::Ready(Vec::new()));
+        assert_eq!(worked_out(ExecutionStatus::Unavailable), ChangeSet::Failed("why".to_owned()));
     }
 
     #[test]

@@ -35,9 +35,10 @@ fn kind(code: Option<&str>, status: Option<u16>, message: &str) -> Kind {
             | "InvalidChangeSetStatus",
         ) => Kind::Transient,
         Some("AlreadyExistsException") => Kind::AlreadyThere,
-        Some("ChangeSetNotFound" | "ChangeSetNotFoundException" | "NoSuchBucket" | "NoSuchKey" | "NotFound") => {
-            Kind::Missing
-        }
+        Some(
+            "ChangeSetNotFound" | "ChangeSetNotFoundException" | "NoSuchBucket" | "NoSuchBucketPolicy" | "NoSuchKey" | "NotFound"
+            | "ResourceNotFoundException" | "QueueDoesNotExist" | "AWS.SimpleQueueService.NonExistentQueue",
+        ) => Kind::Missing,
         // What DescribeStacks answers for a stack that is not there.
         Some("ValidationError") if message.contains("does not exist") => Kind::Missing,
         Some(

@@ -2,13 +2,16 @@
 //! interrupted run can leave.
 #![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
+mod adopted;
+mod desk;
 mod world;
 
 use deployment::deploy::{DeployError, Settings, Summary, deploy};
 use deployment::destroy::{destroy, standing};
 use deployment::plan::{Request, StackPlan, plan};
 
-use world::{Clerk, Code, World};
+use desk::{Clerk, Code};
+use world::World;
 
 fn stacks() -> Vec<StackPlan> {
     plan(&Request { environment: "test".to_owned(), ..Request::default() }).unwrap()

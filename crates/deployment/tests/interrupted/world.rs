@@ -1,11 +1,10 @@
-//! A CloudFormation that forgets nothing and works only while it is looked at, and a person who answers.
+//! A CloudFormation that forgets nothing and works only while it is looked at.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
-use deployment::Attendant;
 use deployment::cloud::{Change, ChangeSet, Cloud, Event, Kind, Proposal, Replacement, Resource, Stack, Trouble};
+use deployment::leftover::{Leftover, leftovers};
 
 /// Looks that an operation takes.
 const LOOKS: u32 = 2;
@@ -19,6 +18,8 @@ struct Standing {
     /// What is being made: looks left, and the state and events it ends in.
     work: Option<(u32, String, Vec<Event>)>,
     proposed: Option<(String, BTreeMap<String, String>, ChangeSet)>,
+    /// Of the change set: types and names of what it imports.
+    imported: Vec<(String, String)>,
 }
 
 /// The service, with its faults.
@@ -27,6 +28,8 @@ pub(crate) struct World {
     /// By ARN.
     stacks: RefCell<BTreeMap<String, Standing>>,
     objects: RefCell<BTreeSet<String>>,
+    /// Types and names of what keeps its name when its stack goes, and the stack that has it.
+    named: RefCell<BTreeMap<(String, String), Option<String>>>,
     emptied: RefCell<Vec<String>>,
     calls: Cell<u32>,
     changes: Cell<u32>,
@@ -35,50 +38,6 @@ pub(crate) struct World {
     refused: RefCell<Option<String>>,
     failing: RefCell<Option<(String, String)>>,
     replacing: RefCell<Option<String>>,
-}
-
-/// Who agrees, unless she does not.
-#[derive(Default)]
-pub(crate) struct Clerk {
-    pub(crate) declines: bool,
-    pub(crate) words: Vec<String>,
-    pub(crate) asked: Vec<String>,
-}
-
-impl Clerk {
-    pub(crate) fn heard(&self, words: &str) -> bool {
-        self.words.iter().any(|said| said.contains(words))
-    }
-}
-
-impl Attendant for Clerk {
-    fn tell(&mut self, stack: &str, words: &str) {
-        self.words.push(format!("{stack}: {words}"));
-    }
-    fn show(&mut self, _stack: &str, _changes: &[Change]) {}
-    fn follow(&mut self, _stack: &str, _event: &Event) {}
-    fn agree(&mut self, _stack: &str, question: &str) -> Result<bool, String> {
-        self.asked.push(question.to_owned());
-        Ok(!self.declines)
-    }
-}
-
-/// A folder of zips.
-pub(crate) struct Code(tempfile::TempDir);
-
-impl Code {
-    pub(crate) fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        for (_, function) in deployment::plan::FUNCTIONS {
-            std::fs::create_dir(dir.path().join(function)).unwrap();
-            std::fs::write(dir.path().join(function).join("bootstrap.zip"), function).unwrap();
-        }
-        Self(dir)
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        self.0.path()
-    }
 }
 
 fn trouble(kind: Kind, message: &str) -> Trouble {
@@ -114,6 +73,17 @@ impl World {
     }
     pub(crate) fn emptied(&self) -> Vec<String> {
         self.emptied.borrow().clone()
+    }
+    /// Makes something by hand.
+    pub(crate) fn make(&self, kind: &str, name: &str, stack: Option<&str>) {
+        self.named.borrow_mut().insert((kind.to_owned(), name.to_owned()), stack.map(str::to_owned));
+    }
+    /// The stack that has a resource; `None` where it has none, or there is no such resource.
+    pub(crate) fn owner(&self, name: &str) -> Option<String> {
+        self.named.borrow().iter().find(|((_, named), _)| named == name).and_then(|(_, owner)| owner.clone())
+    }
+    pub(crate) fn parameter(&self, stack: &str, name: &str) -> Option<String> {
+        self.with(stack, |_, standing| standing.stack.parameters.get(name).cloned()).ok().flatten()
     }
     pub(crate) fn set_status(&self, name: &str, status: &str) {
         let id = self.find(name).unwrap();
@@ -157,6 +127,13 @@ impl World {
         let id = self.find(name).ok_or_else(|| trouble(Kind::Missing, "does not exist"))?;
         Ok(act(&name_of(&id), self.stacks.borrow_mut().get_mut(&id).unwrap()))
     }
+}
+
+/// What of a stack keeps its name.
+fn named_by(stack: &str, parameters: &BTreeMap<String, String>) -> Vec<(String, String)> {
+    let template = deployment::plan::TEMPLATES.iter().find(|template| stack.ends_with(template.name)).unwrap();
+    let key = |one: Leftover| (one.kind.to_owned(), one.name);
+    leftovers(template, parameters).into_iter().map(key).collect()
 }
 
 /// ARNs here are `NAME/NUMBER`.
@@ -248,14 +225,37 @@ impl Cloud for World {
             if standing.proposed.is_some() {
                 return Err(trouble(Kind::AlreadyThere, "ChangeSet already exists"));
             }
-            let mut parameters = BTreeMap::new();
+            // A stack says its defaults as well.
+            let template = deployment::plan::TEMPLATES.iter().find(|template| proposal.stack.ends_with(template.name));
+            let all = template.map(|template| template.parameters()).unwrap_or_default().into_iter();
+            let mut parameters: BTreeMap<String, String> =
+                all.filter_map(|one| Some((one.name, one.default?))).collect();
             for (name, value) in &proposal.parameters {
                 let kept = standing.stack.parameters.get(name).cloned();
                 parameters.insert(name.clone(), value.clone().or(kept).unwrap());
             }
             let is_same = standing.body == proposal.body && standing.stack.parameters == parameters && !replacing;
+            let is_import = !proposal.imports.is_empty();
+            standing.imported =
+                proposal.imports.iter().map(|one| (one.kind.to_owned(), one.identifier.1.clone())).collect();
+            if is_import && (!proposal.tags.is_empty() || proposal.body.contains("Outputs:")) {
+                return Err(trouble(Kind::Refused, "you cannot modify or add [Outputs]"));
+            }
+            let named = self.named.borrow();
+            if let Some(owner) = standing.imported.iter().find_map(|one| named.get(one).cloned().flatten()) {
+                let reason = format!("it already exists in stack {owner}");
+                standing.proposed = Some((proposal.body.to_owned(), parameters, ChangeSet::Failed(reason)));
+                return Ok(());
+            }
             let change = Change {
-                action: if proposal.is_new { "Add" } else { "Modify" }.to_owned(),
+                action: if is_import {
+                    "Import"
+                } else if proposal.is_new {
+                    "Add"
+                } else {
+                    "Modify"
+                }
+                .to_owned(),
                 resource: "Table".to_owned(),
                 kind: "AWS::DynamoDB::GlobalTable".to_owned(),
                 physical: None,
@@ -275,7 +275,7 @@ impl Cloud for World {
         self.with(stack, |_, standing| standing.proposed.clone().map(|(_, _, ready)| ready))?.ok_or(missing)
     }
 
-    async fn execute(&self, stack: &str) -> Result<(), Trouble> {
+    async fn execute(&self, stack: &str, is_import: bool) -> Result<(), Trouble> {
         self.call(false)?;
         self.changes.set(self.changes.get() + 1);
         *self.replacing.borrow_mut() = None;
@@ -283,14 +283,38 @@ impl Cloud for World {
         self.with(stack, |name, standing| {
             let (body, parameters, _) = standing.proposed.take().unwrap();
             let is_new = standing.stack.status == "REVIEW_IN_PROGRESS";
-            let verb = if is_new { "CREATE" } else { "UPDATE" };
+            let verb = if is_import {
+                "IMPORT"
+            } else if is_new {
+                "CREATE"
+            } else {
+                "UPDATE"
+            };
+            assert_eq!(is_import, !standing.imported.is_empty(), "{name}");
+            let mut named = self.named.borrow_mut();
+            let wanted = if is_import { standing.imported.clone() } else { named_by(name, &parameters) };
+            let is_taken = |one: &&(String, String)| named.get(*one).is_some_and(|of| of.as_deref() != Some(name));
+            if let Some((kind, taken)) = wanted.iter().find(is_taken).filter(|_| !is_import) {
+                let reason = format!("Resource of type '{kind}' with identifier '{taken}' already exists.");
+                standing.begin(verb, "ROLLBACK_COMPLETE", ("Taken", kind, "CREATE_FAILED", Some(&reason)));
+                return;
+            }
             if let Some(reason) = failing {
                 let failed = ("Broken", "AWS::Lambda::Function", "CREATE_FAILED", Some(reason.as_str()));
                 standing.begin(verb, "ROLLBACK_COMPLETE", failed);
                 return;
             }
+            named.extend(wanted.into_iter().map(|one| (one, Some(name.to_owned()))));
             standing.body = body;
             standing.stack.parameters = parameters;
+            if is_import {
+                standing.begin(
+                    verb,
+                    "IMPORT_COMPLETE",
+                    ("Table", "AWS::DynamoDB::GlobalTable", "IMPORT_COMPLETE", None),
+                );
+                return;
+            }
             let template = deployment::plan::TEMPLATES.iter().find(|template| name.ends_with(template.name)).unwrap();
             let outputs = template.outputs().into_iter();
             standing.stack.outputs = outputs.map(|key| (key.to_owned(), format!("{key}-of-{name}"))).collect();
@@ -307,7 +331,7 @@ impl Cloud for World {
 
     async fn delete(&self, stack: &str) -> Result<(), Trouble> {
         self.call(false)?;
-        let _found = self.with(stack, |_, standing| {
+        let _found = self.with(stack, |name, standing| {
             standing.proposed = None;
             if standing.stack.status == "REVIEW_IN_PROGRESS" {
                 "DELETE_COMPLETE".clone_into(&mut standing.stack.status);
@@ -315,6 +339,12 @@ impl Cloud for World {
             }
             let keeps = standing.body.contains("DeletionPolicy: Retain");
             let what = if keeps { "DELETE_SKIPPED" } else { "DELETE_COMPLETE" };
+            let mut named = self.named.borrow_mut();
+            if keeps {
+                named.values_mut().filter(|owner| owner.as_deref() == Some(name)).for_each(|owner| *owner = None);
+            } else {
+                named.retain(|_, owner| owner.as_deref() != Some(name));
+            }
             standing.begin("DELETE", "DELETE_COMPLETE", ("Table", "AWS::DynamoDB::GlobalTable", what, None));
         });
         Ok(())
@@ -337,6 +367,12 @@ impl Cloud for World {
             };
             standing.events[from.unwrap_or(0)..].to_vec()
         })
+    }
+
+    async fn find(&self, kind: &str, name: &str) -> Result<Option<String>, Trouble> {
+        self.call(true)?;
+        let key = (kind.to_owned(), name.to_owned());
+        Ok(self.named.borrow().contains_key(&key).then(|| name.to_owned()))
     }
 
     async fn has_object(&self, bucket: &str, key: &str) -> Result<bool, Trouble> {
