@@ -1,15 +1,19 @@
-//! `anomalies list` and `anomalies show`: what the embedded store holds.
+//! `anomalies list` and `anomalies show`: what the store holds, a folder's or the results table's on AWS.
 //!
 //! Looks only: the folder may be in use by a process that writes. Says nothing of incidents or acknowledgements.
+
+mod shelf;
+#[cfg(feature = "aws")]
+mod table;
 
 use std::borrow::Cow;
 use std::future::Future;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
-use platform::embedded::Local;
 use platform::model::AnomalyRecord;
-use platform::ports::{AnomalyQuery, FindAnomalies as _};
+use platform::ports::AnomalyQuery;
+use shelf::Shelf;
 
 use crate::options;
 use crate::output::{Cell, Format};
@@ -23,12 +27,15 @@ const NAMED_MAX: usize = 5;
 /// Which store to look into.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Store {
-    /// Folder of the embedded store, as `millrace demo --dir` made it
-    #[arg(long, default_value = "millrace-data", value_name = "DIR")]
-    pub(crate) dir: PathBuf,
+    /// Folder of the embedded store, as `millrace demo --dir` made it [default: millrace-data]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
     /// Tenant whose anomalies are meant
     #[arg(long, value_name = "NAME", default_value = options::TENANT_DEFAULT, value_parser = options::tenant)]
     pub(crate) tenant: String,
+    #[cfg(feature = "aws")]
+    #[command(flatten)]
+    aws: table::Options,
 }
 
 /// What `anomalies` is asked.
@@ -39,7 +46,8 @@ pub(crate) enum Command {
 Examples:
   millrace anomalies list
   millrace anomalies list --device pump-00001 --limit 5
-  millrace anomalies list --day 2026-01-07 --output ndjson")]
+  millrace anomalies list --day 2026-01-07 --output ndjson
+  millrace anomalies list --results-table millrace-dev-results --tenant acme    (on AWS)")]
     List(List),
     /// Show one stored anomaly with everything that is known of it
     #[command(after_help = "\
@@ -87,19 +95,22 @@ pub(crate) fn run(command: &Command, ui: &Ui) -> anyhow::Result<()> {
 }
 
 fn list(args: &List, ui: &Ui) -> anyhow::Result<()> {
-    let store = open(&args.store)?;
     let tenant = || args.store.tenant.clone();
-    // One more than is shown tells whether there are more.
-    let limit = args.limit as usize;
     let query = match (&args.device, &args.day) {
         (Some(device), _) => Some(AnomalyQuery::Device { tenant: tenant(), device: device.clone() }),
         (None, Some(day)) => Some(AnomalyQuery::Day { tenant: tenant(), day: day.clone() }),
         (None, None) => None,
     };
-    let found = match query {
-        Some(query) => wait(store.find_anomalies(&query, limit + 1))??,
-        None => wait(store.recent_anomalies(Some(&args.store.tenant), limit + 1))??,
-    };
+    // One more than is shown tells whether there are more.
+    let limit = args.limit as usize;
+    let (found, shelf) = wait(async {
+        let shelf = Shelf::open(&args.store)?;
+        let found = match &query {
+            Some(query) => shelf.find(query, limit + 1).await?,
+            None => shelf.newest(&args.store.tenant, limit + 1).await?,
+        };
+        anyhow::Ok((found, shelf))
+    })??;
     let columns = vec!["onset", "tenant", "device", "severity", "score", "detector", "metrics", "summary", "id"];
     let mut rows = ui.rows(columns)?;
     for record in found.iter().take(limit) {
@@ -118,14 +129,12 @@ fn list(args: &List, ui: &Ui) -> anyhow::Result<()> {
     }
     rows.finish()?;
     if found.is_empty() {
-        let narrowed = args.device.is_some() || args.day.is_some();
-        let others = if narrowed { Vec::new() } else { wait(store.recent_anomalies(None, 1))?? };
-        match others.first() {
-            None => ui.note("no anomalies"),
+        let other = if query.is_some() { None } else { wait(shelf.another_tenant())?? };
+        match other {
+            None => ui.note(format_args!("no anomalies{}", shelf.how_far(query.as_ref()))),
             Some(other) => ui.note(format_args!(
                 "no anomalies of tenant `{}`; there are some of `{other}`: add `--tenant {other}`",
                 args.store.tenant,
-                other = other.anomaly.tenant
             )),
         }
     } else if found.len() > limit {
@@ -163,10 +172,13 @@ fn show(record: &AnomalyRecord, ui: &Ui) -> anyhow::Result<()> {
 /// # Errors
 /// The store cannot be opened or read, or there is none or more than one.
 pub(crate) fn by_id(store: &Store, id: &str) -> anyhow::Result<AnomalyRecord> {
-    let alike = wait(open(store)?.anomalies_by_id(id, ALIKE_MAX))??;
+    let (alike, place) = wait(async {
+        let shelf = Shelf::open(store)?;
+        anyhow::Ok((shelf.beginning_with(&store.tenant, id, ALIKE_MAX).await?, shelf.place()))
+    })??;
     let (mut found, others): (Vec<_>, Vec<_>) =
         alike.into_iter().partition(|record| record.anomaly.tenant == store.tenant);
-    let of = format!("of tenant `{}` in `{}`", store.tenant, store.dir.display());
+    let of = format!("of tenant `{}` in {place}", store.tenant);
     match (found.pop(), others.first()) {
         (Some(record), _) if found.is_empty() => Ok(record),
         (Some(record), _) => {
@@ -198,14 +210,10 @@ fn names(records: &[AnomalyRecord]) -> String {
     format!("{}{more}", named.join(", "))
 }
 
-fn open(store: &Store) -> anyhow::Result<Local> {
-    // The reason says which folder and what to do.
-    Ok(Local::open_read_only(&store.dir)?)
-}
-
 /// The ports are asynchronous; a command has nothing else to do meanwhile.
 fn wait<F: Future>(call: F) -> anyhow::Result<F::Output> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().context("cannot start the runtime")?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
     Ok(runtime.block_on(call))
 }
 

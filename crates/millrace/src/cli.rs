@@ -5,11 +5,11 @@
 
 use clap::{Parser, Subcommand};
 
-#[cfg(feature = "aws")]
-use crate::deploy;
 use crate::output::Format;
 use crate::ui::Ui;
 use crate::{alerts, anomalies, completions, demo, esm, eval, explain, replay, simulate};
+#[cfg(feature = "aws")]
+use crate::{deploy, tenant};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -85,6 +85,10 @@ pub(crate) enum Command {
     /// Say what is missing, here or in the AWS account, before an environment can be deployed
     #[cfg(feature = "aws")]
     Doctor(deploy::DoctorArgs),
+    /// Bring tenants and their devices on in AWS, prove that readings arrive, renew and revoke certificates, take tenants off
+    #[cfg(feature = "aws")]
+    #[command(subcommand)]
+    Tenant(Box<tenant::Command>),
     /// Print a script that teaches your shell to complete `millrace` commands
     Completions(completions::Args),
 }
@@ -111,6 +115,8 @@ pub(crate) fn run(command: Command, ui: &Ui) -> anyhow::Result<()> {
         Command::Destroy(args) => deploy::run_destroy(&args, ui),
         #[cfg(feature = "aws")]
         Command::Doctor(args) => deploy::run_doctor(&args, ui),
+        #[cfg(feature = "aws")]
+        Command::Tenant(command) => tenant::run(&command, ui),
         Command::Completions(args) => completions::run(&args),
     }
 }

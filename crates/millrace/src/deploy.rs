@@ -16,7 +16,7 @@ use deployment::deploy::Settings;
 use deployment::plan::{Request, Setting, plan, tenants_prefix};
 
 use crate::ui::{Ui, Usage};
-use attend::Clerk;
+pub(crate) use attend::Clerk;
 
 pub(crate) use destroy::Args as DestroyArgs;
 pub(crate) use doctor::Args as DoctorArgs;
@@ -48,7 +48,7 @@ pub(crate) struct Where {
 }
 
 impl Where {
-    fn place(&self) -> Place {
+    pub(crate) fn place(&self) -> Place {
         Place { region: self.region.clone(), endpoint: self.endpoint.clone(), profile: self.profile.clone() }
     }
 }
@@ -58,7 +58,7 @@ impl Where {
 pub(crate) struct Environment {
     /// Name of the environment, part of every name in it
     #[arg(long, short, value_name = "NAME", default_value = "dev", value_parser = environment)]
-    environment: String,
+    pub(crate) environment: String,
 }
 
 fn environment(text: &str) -> Result<String, String> {
@@ -137,7 +137,7 @@ pub(crate) fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
 }
 
 /// Runs to the end, or until the person has had enough: what CloudFormation has begun goes on without us.
-fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+pub(crate) fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         tokio::select! {

@@ -15,6 +15,8 @@ mod output;
 mod profile;
 mod replay;
 mod simulate;
+#[cfg(feature = "aws")]
+mod tenant;
 mod ui;
 
 use std::process::ExitCode;

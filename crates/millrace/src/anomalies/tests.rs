@@ -1,6 +1,7 @@
 //! An id or its beginning leads to one anomaly, or to an error that says which there are.
 
 use anomaly_core::{Anomaly, AnomalyId, DetectorId, Explanation, Severity, Timestamp};
+use platform::embedded::Local;
 use platform::model::Transaction;
 use platform::ports::CommitTransaction as _;
 use telemetry::sequence::SequenceNumber;
@@ -38,7 +39,12 @@ fn ask(anomalies: &[AnomalyRecord], tenant: &str, id: &str) -> Result<String, St
     let local = Local::open(dir.path()).unwrap();
     let transaction = Transaction { anomalies: anomalies.iter().collect(), ..Transaction::default() };
     wait(local.commit(&transaction)).unwrap().unwrap();
-    let store = Store { dir: dir.path().to_owned(), tenant: tenant.to_owned() };
+    let store = Store {
+        dir: Some(dir.path().to_owned()),
+        tenant: tenant.to_owned(),
+        #[cfg(feature = "aws")]
+        aws: table::Options::default(),
+    };
     by_id(&store, id).map(|record| record.anomaly.id.to_string()).map_err(|error| error.to_string())
 }
 

@@ -8,18 +8,18 @@ use deployment::cloud::{Change, Event, Replacement};
 use crate::ui::{Ui, say};
 
 /// Stands between the deployment and the terminal.
-pub(super) struct Clerk<'a> {
+pub(crate) struct Clerk<'a> {
     ui: &'a Ui,
     agrees_to_all: bool,
 }
 
 impl<'a> Clerk<'a> {
-    pub(super) fn new(ui: &'a Ui, agrees_to_all: bool) -> Self {
+    pub(crate) fn new(ui: &'a Ui, agrees_to_all: bool) -> Self {
         Self { ui, agrees_to_all }
     }
 
     /// Asks a question that is answered with yes or no; `option` is what answers it where nobody can be asked.
-    pub(super) fn ask(&self, question: &str, option: &str) -> Result<bool, String> {
+    pub(crate) fn ask(&self, question: &str, option: &str) -> Result<bool, String> {
         if self.agrees_to_all {
             return Ok(true);
         }
