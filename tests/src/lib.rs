@@ -4,25 +4,43 @@
 //! what comes out is read from the bucket and the tables by the documented formats, with no code of the pipeline.
 //!
 //! Stream, bucket and tables are reached with the SDK clients that the workspace compiles anyway. CloudFormation is
-//! called by hand, three actions over plain HTTP: its client would cost minutes of compilation, and the emulator reads
-//! of a signature only the service's name.
+//! called by hand, three actions over plain HTTP, and so are SNS, SQS, IAM and `IoT`: their clients would cost minutes of
+//! compilation, and the emulator reads of a signature only whose it is and the service's name.
 
 mod anomalies;
-mod bridge;
+mod change;
+mod denied;
+mod device;
 mod functions;
+mod grants;
+mod identity;
+mod inventory;
 mod lake;
 mod plant;
+mod recorder;
+mod role;
 mod stack;
+mod stream;
 mod subscriber;
+mod transcript;
 mod wait;
 mod world;
 
 pub use anomalies::{Anomaly, anomalies, checkpoints, device_states};
-pub use bridge::Bridge;
+pub use change::change;
+pub use denied::is_done;
+pub use device::{Device, Granted, Refusal, broker_authority};
 pub use functions::kill;
+pub use grants::{Grant, Need, grants, needs};
+pub use identity::Identity;
+pub use inventory::inventory;
 pub use lake::{Line, bronze, quarantine};
 pub use plant::{Accepted, Plant, Sent};
+pub use recorder::{Call, Recorder};
+pub use role::{holder_of, holder_of_statement, role_of_a_service};
 pub use stack::{Settings, Stack};
+pub use stream::{Record, records};
 pub use subscriber::{Subscriber, Told};
+pub use transcript::Transcript;
 pub use wait::until;
 pub use world::World;

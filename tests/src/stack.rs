@@ -12,7 +12,6 @@ use crate::wait::until;
 use crate::world::World;
 
 const DEPLOYED_WITHIN: Duration = Duration::from_mins(1);
-const CODE_BUCKET: &str = "millrace-code";
 
 /// What a test chooses; the rest are the template's defaults.
 #[derive(Clone, Copy)]
@@ -41,7 +40,7 @@ impl Stack {
     pub async fn deploy(world: &World, settings: Settings) -> Result<Self> {
         let environment = unique_environment()?;
         let storage = Self::create(world, "storage", &environment, Vec::new()).await?;
-        let mut parameters = function(upload_code(world, &environment, &world.zip).await?);
+        let mut parameters = function(world, upload_code(world, &environment, &world.zip).await?);
         parameters.extend([
             ("ShardCount", settings.shards.to_string()),
             ("BatchRecords", settings.batch_records.to_string()),
@@ -59,7 +58,7 @@ impl Stack {
     pub async fn deploy_alerts(pipeline: &Self, claim_seconds: u32) -> Result<Self> {
         let (world, environment) = (&pipeline.world, &pipeline.environment);
         let zip = world.alerts_zip.as_ref().context("MILLRACE_TEST_ALERTS_ZIP is not set; run `cargo xtask e2e`")?;
-        let mut parameters = function(upload_code(world, environment, zip).await?);
+        let mut parameters = function(world, upload_code(world, environment, zip).await?);
         parameters.extend([
             ("ClaimSeconds", claim_seconds.to_string()),
             ("AllowPrivate", "true".to_owned()),
@@ -95,15 +94,31 @@ impl Stack {
         Self::create(&pipeline.world, "tenant", &pipeline.environment, parameters).await
     }
 
-    async fn create(
+    /// Deploys one of several tenants of a pipeline, with nobody to hear alarms.
+    ///
+    /// # Errors
+    /// As [`Self::deploy`].
+    pub async fn deploy_one_tenant(pipeline: &Self, tenant: &str) -> Result<Self> {
+        let mut parameters = pipeline.passed_on(&["StreamName", "ResultsTableName", "LakeBucketName"]);
+        parameters.push(("Tenant", tenant.to_owned()));
+        let name = format!("tenant-{tenant}");
+        Self::create_as(&pipeline.world, &name, "tenant", &pipeline.environment, parameters).await
+    }
+
+    async fn create(world: &World, template: &str, environment: &str, parameters: Vec<(&str, String)>) -> Result<Self> {
+        Self::create_as(world, template, template, environment, parameters).await
+    }
+
+    async fn create_as(
         world: &World,
+        name: &str,
         template: &str,
         environment: &str,
         mut parameters: Vec<(&str, String)>,
     ) -> Result<Self> {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../infra/{template}.yaml"));
         let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let name = format!("millrace-{environment}-{template}");
+        let name = format!("millrace-{environment}-{name}");
         let stack = Self {
             world: world.clone(),
             names: vec![name.clone()],
@@ -198,14 +213,19 @@ impl Stack {
 }
 
 /// What every template with a function is told of it.
-fn function(code_key: String) -> Vec<(&'static str, String)> {
+fn function(world: &World, code_key: String) -> Vec<(&'static str, String)> {
     let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
     vec![
         ("CodeKey", code_key),
-        ("CodeBucket", CODE_BUCKET.to_owned()),
+        ("CodeBucket", code_bucket(world)),
         ("Architecture", architecture.to_owned()),
         ("S3PathStyle", "true".to_owned()),
     ]
+}
+
+/// Buckets of all accounts share one space of names.
+fn code_bucket(world: &World) -> String {
+    format!("millrace-code-{}", world.account)
 }
 
 /// At most 11 characters, as the template's pattern has it; unlike that of any other test on the same emulator.
@@ -221,11 +241,19 @@ fn unique_environment() -> Result<String> {
 
 async fn upload_code(world: &World, environment: &str, zip: &Path) -> Result<String> {
     // Creating one's own bucket again is no error in us-east-1.
-    world.s3.create_bucket().bucket(CODE_BUCKET).send().await.context("cannot create the bucket for code")?;
+    world.s3.create_bucket().bucket(code_bucket(world)).send().await.context("cannot create the bucket for code")?;
     let function = zip.parent().and_then(Path::file_name).context("a zip lies in its function's folder")?;
     let key = format!("{environment}/{}.zip", function.display());
     let body = ByteStream::from_path(zip).await.with_context(|| format!("cannot read the zip {}", zip.display()))?;
-    world.s3.put_object().bucket(CODE_BUCKET).key(&key).body(body).send().await.context("cannot upload the zip")?;
+    world
+        .s3
+        .put_object()
+        .bucket(code_bucket(world))
+        .key(&key)
+        .body(body)
+        .send()
+        .await
+        .context("cannot upload the zip")?;
     Ok(key)
 }
 

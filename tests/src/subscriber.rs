@@ -3,7 +3,7 @@
 //! SNS and SQS are called by hand, by the query protocol, for the reasons that CloudFormation is.
 
 use anyhow::{Context, Result};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::stack::every;
 use crate::world::{REGION, World};
@@ -12,6 +12,7 @@ use crate::world::{REGION, World};
 pub struct Subscriber {
     world: World,
     queue: String,
+    subscription: String,
 }
 
 /// A message that came through the topic.
@@ -35,16 +36,39 @@ impl Subscriber {
     /// # Errors
     /// A call fails.
     pub fn new(world: &World, topic: &str, name: &str) -> Result<Self> {
-        let made = world.query("sqs", "2012-11-05", "CreateQueue", &[pair("QueueName", name)])?;
-        let queue = every(&made, "QueueUrl").next().context("CreateQueue names no queue")?.to_owned();
         let account = topic.split(':').nth(4).context("the topic's ARN has no account")?;
+        let arn = format!("arn:aws:sqs:{REGION}:{account}:{name}");
+        // A queue takes from a topic what its own policy lets the topic send.
+        let policy = json!({
+            "Version": "2012-10-17",
+            "Statement": [{
+                "Effect": "Allow",
+                "Principal": { "Service": "sns.amazonaws.com" },
+                "Action": "sqs:SendMessage",
+                "Resource": arn,
+                "Condition": { "ArnEquals": { "aws:SourceArn": topic } },
+            }],
+        });
         let form = [
-            pair("TopicArn", topic),
-            pair("Protocol", "sqs"),
-            pair("Endpoint", format!("arn:aws:sqs:{REGION}:{account}:{name}")),
+            pair("QueueName", name),
+            pair("Attribute.1.Name", "Policy"),
+            pair("Attribute.1.Value", policy.to_string()),
         ];
-        world.query("sns", "2010-03-31", "Subscribe", &form)?;
-        Ok(Self { world: world.clone(), queue })
+        let made = world.query("sqs", "2012-11-05", "CreateQueue", &form)?;
+        let queue = every(&made, "QueueUrl").next().context("CreateQueue names no queue")?.to_owned();
+        let form = [pair("TopicArn", topic), pair("Protocol", "sqs"), pair("Endpoint", arn)];
+        let made = world.query("sns", "2010-03-31", "Subscribe", &form)?;
+        let subscription = every(&made, "SubscriptionArn").next().context("Subscribe names none")?.to_owned();
+        Ok(Self { world: world.clone(), queue, subscription })
+    }
+
+    /// Ends the subscription, and removes the queue.
+    ///
+    /// # Errors
+    /// A call fails.
+    pub fn remove(&self) -> Result<()> {
+        self.world.query("sns", "2010-03-31", "Unsubscribe", &[pair("SubscriptionArn", self.subscription.as_str())])?;
+        self.world.query("sqs", "2012-11-05", "DeleteQueue", &[pair("QueueUrl", self.queue.as_str())]).map(drop)
     }
 
     /// Takes what has come since the last time.

@@ -147,6 +147,53 @@ fn the_filter_lets_through_what_the_pipeline_writes() -> Result<()> {
     Ok(())
 }
 
+/// What runs is a version, which the alias names: nothing invokes the function itself, and a change of its code or of any setting is a
+/// change of the revision, which is in the function and in its version. What the revision is made of is tested where it is made.
+#[test]
+fn every_function_is_published_by_its_revision_and_invoked_by_its_alias() -> Result<()> {
+    let mut functions = 0;
+    for (path, template) in templates()? {
+        let resources = entries(&template, "Resources");
+        let of_type = |kind: &str| {
+            let kind = format!("Type: AWS::Lambda::{kind}");
+            resources.iter().filter(move |(_, lines)| lines.contains(&kind.as_str())).collect::<Vec<_>>()
+        };
+        for (function, lines) in of_type("Function") {
+            functions += 1;
+            let has = |lines: &[&str], line: &str| lines.contains(&line);
+            let named = lines.iter().any(|line| line.starts_with("Description: ") && line.contains("${Revision}"));
+            assert!(named, "{path}: {function} could be published without having changed, which Lambda refuses");
+            let own = format!("FunctionName: !Ref {function}");
+            let (versions, aliases) = (of_type("Version"), of_type("Alias"));
+            let version = versions.iter().find(|(_, lines)| has(lines, &own)).context("it has no version")?;
+            assert!(
+                has(&version.1, "Description: !Ref Revision"),
+                "{path}: {} does not follow the revision",
+                version.0
+            );
+            assert!(has(&version.1, "UpdateReplacePolicy: Retain"), "{path}: nothing to go back to");
+            let alias = aliases.iter().find(|(_, lines)| has(lines, &own)).context("it has no alias")?;
+            assert!(
+                has(&alias.1, &format!("FunctionVersion: !GetAtt {}.Version", version.0))
+                    && has(&alias.1, "Name: live")
+            );
+            for (resource, lines) in &resources {
+                if [version.0, alias.0].contains(resource) {
+                    continue;
+                }
+                let text = lines.join("\n") + "\n";
+                for reference in
+                    [format!("!Ref {function}\n"), format!("!Ref {function}}}"), format!("!GetAtt {function}.")]
+                {
+                    assert!(!text.contains(&reference), "{path}: {resource} names {function} and not its alias");
+                }
+            }
+        }
+    }
+    assert_eq!(functions, 2, "the templates are written in another way");
+    Ok(())
+}
+
 #[tokio::test]
 async fn two_environments_with_a_tenant_each_stand_side_by_side() -> Result<()> {
     let Some(world) = World::find() else { return Ok(()) };

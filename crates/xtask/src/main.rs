@@ -8,6 +8,7 @@
 
 mod bench;
 mod cost;
+mod debian;
 mod emulator;
 mod lambda_zip;
 mod lint;

@@ -16,7 +16,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
 
-use crate::emulator::Emulator;
+use crate::emulator::{Emulator, Policies};
 use crate::lambda_zip;
 use crate::process::{capture, run, step};
 use crate::repository::Repository;
@@ -49,7 +49,7 @@ pub(crate) fn table(repository: &Repository) -> Result<()> {
         run(repository.cargo().args(["build", "--release", "--quiet", "--package", "millrace"]))
     })?;
     let program = repository.target("release").join(format!("millrace{}", std::env::consts::EXE_SUFFIX));
-    let emulator = Emulator::start(repository, &venv)?;
+    let emulator = Emulator::start(repository, &venv, Policies::Ignored)?;
     make_stores(&emulator.endpoint())?;
     let folder = repository.target("perf");
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;

@@ -5,7 +5,11 @@
 //! - `MILLRACE_TEST_ENDPOINT`: the emulator, for the AWS stores' conformance tests and the end-to-end tests;
 //! - `MILLRACE_TEST_ZIP`, `MILLRACE_TEST_ALERTS_ZIP`: the zips of `kinesis-scorer` and `alert-fanout`, for the end-to-end
 //!   tests;
-//! - `MILLRACE_TEST_CLI`: the command `millrace` with its feature `aws`, for the same.
+//! - `MILLRACE_TEST_CLI`: the command `millrace` with its feature `aws`, for the same;
+//! - `MILLRACE_TEST_ENFORCED_ENDPOINT`, `MILLRACE_TEST_ENFORCED_BROKER`: a second emulator, which enforces policies, and its
+//!   MQTT broker, for the tests of who may do what;
+//! - `MILLRACE_TEST_MOSQUITTO_PUB`: the program of that name, for the test that publishes as a stranger's device would;
+//! - `MILLRACE_TEST_RECORD`: a folder where a test leaves what people are to read.
 
 use std::fs;
 use std::path::PathBuf;
@@ -13,11 +17,12 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::emulator::Emulator;
+use crate::emulator::{Emulator, Policies};
 use crate::lambda_zip::{self, LambdaZip};
 use crate::process::{run, step, succeeds};
 use crate::repository::Repository;
-use crate::{Architecture, lint, venv};
+use crate::venv::{self, Venv};
+use crate::{Architecture, debian, lint};
 
 /// The package, and with it the function, of the scorer.
 pub(crate) const SCORER: &str = "kinesis-scorer";
@@ -31,13 +36,13 @@ const ALERTS: &str = "alert-fanout";
 pub(crate) fn everything(repository: &Repository) -> Result<()> {
     let venv = venv::ready(repository)?;
     lint::templates(repository)?;
-    let emulator = Emulator::start(repository, &venv)?;
+    let emulator = Emulator::start(repository, &venv, Policies::Ignored)?;
     let runner = Runner::found(repository);
     step("unit and property tests", || {
         run(in_test_world(&mut runner.command(repository, Scope::AllButEndToEnd), &emulator))
     })?;
     step("doc tests", || run(repository.cargo().args(["test", "--workspace", "--doc", "--quiet"])))?;
-    packaged_flows(repository, &emulator, runner)
+    packaged_flows(repository, &venv, &emulator, runner)
 }
 
 /// Only the end-to-end tests.
@@ -46,20 +51,30 @@ pub(crate) fn everything(repository: &Repository) -> Result<()> {
 /// The first step that fails.
 pub(crate) fn end_to_end(repository: &Repository) -> Result<()> {
     let venv = venv::ready(repository)?;
-    let emulator = Emulator::start(repository, &venv)?;
-    packaged_flows(repository, &emulator, Runner::found(repository))
+    let emulator = Emulator::start(repository, &venv, Policies::Ignored)?;
+    packaged_flows(repository, &venv, &emulator, Runner::found(repository))
 }
 
-fn packaged_flows(repository: &Repository, emulator: &Emulator, runner: Runner) -> Result<()> {
+fn packaged_flows(repository: &Repository, venv: &Venv, emulator: &Emulator, runner: Runner) -> Result<()> {
     let zips = lambda_zip::all(repository, host_architecture())?;
     let (scorer, alerts) = (zip_of(&zips, SCORER)?, zip_of(&zips, ALERTS)?);
     let command = step("the command with AWS", || command_with_aws(repository))?;
+    let mosquitto = debian::program("mosquitto_pub", "mosquitto-clients")?;
+    let enforcing = Emulator::start(repository, venv, Policies::Enforced)?;
     step("end-to-end tests", || {
         let mut tests = runner.command(repository, Scope::EndToEnd);
-        run(in_test_world(&mut tests, emulator)
+        in_test_world(&mut tests, emulator)
             .env("MILLRACE_TEST_ZIP", &scorer.path)
             .env("MILLRACE_TEST_ALERTS_ZIP", &alerts.path)
-            .env("MILLRACE_TEST_CLI", &command))
+            .env("MILLRACE_TEST_CLI", &command)
+            .env("MILLRACE_TEST_ENFORCED_ENDPOINT", enforcing.endpoint())
+            .env("MILLRACE_TEST_ENFORCED_BROKER", enforcing.broker().unwrap_or_default())
+            .env("MILLRACE_TEST_RECORD", repository.target("e2e"));
+        match &mosquitto {
+            Some(program) => tests.env("MILLRACE_TEST_MOSQUITTO_PUB", program),
+            None => tests.env_remove("MILLRACE_TEST_MOSQUITTO_PUB"),
+        };
+        run(&mut tests)
     })
 }
 

@@ -38,7 +38,8 @@ fn place(package: &str) -> Option<Place> {
         | "replication-checker"
         | "edge-agent"
         | "event-source"
-        | "model-server" => Place::Service,
+        | "model-server"
+        | "tenancy" => Place::Service,
         "millrace" | "e2e" | "simulation" | "fuzzing" | "cost-model" => Place::Top,
         _ => return None,
     })

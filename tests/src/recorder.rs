@@ -1,0 +1,257 @@
+//! What the functions really call: a proxy that their clients are pointed at, in front of an emulator of its own that
+//! enforces policies.
+//!
+//! A proxy and not an interceptor in the SDK's clients: it sees the zip that is deployed, unchanged, with everything that
+//! goes over the wire, retries and answers included; a client that somebody adds and forgets to register is seen all the same. The
+//! emulator gives each function the credentials of its role, by which a call is known as one of that function.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::wait::until;
+use crate::world::World;
+
+const STARTED_WITHIN: Duration = Duration::from_mins(1);
+
+/// One call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// The function that made it.
+    pub function: String,
+    /// As its signature names it, such as `dynamodb`.
+    pub service: String,
+    /// `X-Amz-Target`, where the service speaks in that way.
+    pub target: Option<String>,
+    /// `GET`, `PUT`, …
+    pub method: String,
+    /// Path and query.
+    pub path: String,
+    /// The body.
+    pub body: Vec<u8>,
+    /// What the answer's status was.
+    pub status: u16,
+}
+
+/// An emulator that enforces policies, and whose functions are listened to.
+pub struct Recorder {
+    /// `http://127.0.0.1:PORT` of the emulator, past the proxy.
+    pub endpoint: String,
+    emulator: Child,
+    heard: Arc<Heard>,
+}
+
+#[derive(Default)]
+struct Heard {
+    calls: Mutex<Vec<Call>>,
+    /// Functions by the key of their role's session.
+    functions: Mutex<BTreeMap<String, String>>,
+}
+
+impl Recorder {
+    /// Starts both, from the tools in `target/venv`; `None` where these are not there.
+    ///
+    /// # Errors
+    /// The emulator cannot be started or does not answer.
+    #[expect(clippy::print_stderr, reason = "a skipped test must say so")]
+    pub async fn start() -> Result<Option<Self>> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let python = root.join("target/venv/bin/python");
+        if !python.exists() {
+            eprintln!("SKIPPED: {} is not there; run `cargo xtask e2e`", python.display());
+            return Ok(None);
+        }
+        let proxy = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
+        let emulator = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?.local_addr()?;
+        let scratch = root.join("target/e2e/recorded");
+        std::fs::create_dir_all(&scratch).with_context(|| format!("cannot make {}", scratch.display()))?;
+        let log = std::fs::File::create(scratch.join("ministack.log")).context("cannot write the emulator's log")?;
+        // An environment of its own making: the functions inherit it.
+        let process = Command::new(python)
+            .arg(root.join("crates/xtask/emulator.py").canonicalize().context("where is emulator.py?")?)
+            .current_dir(&scratch)
+            .env_clear()
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("HOME", &scratch)
+            .env("TMPDIR", &scratch)
+            .env("BIND_HOST", emulator.ip().to_string())
+            .env("GATEWAY_PORT", emulator.port().to_string())
+            .env("AWS_ENDPOINT_URL", format!("http://{}", proxy.local_addr()?))
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("AUTH", "true")
+            .env("IOT_MTLS_ENABLED", "0")
+            .env("SFTP_ENABLED", "0")
+            .stdin(Stdio::piped())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .context("cannot start the emulator")?;
+        let heard = Arc::new(Heard::default());
+        let listening = Arc::clone(&heard);
+        std::thread::spawn(move || listen(&proxy, emulator, &listening));
+        let mut recorder = Self { endpoint: format!("http://{emulator}"), emulator: process, heard };
+        let health = format!("{}/_ministack/health", recorder.endpoint);
+        until("the emulator answers", STARTED_WITHIN, || {
+            let ended = recorder.emulator.try_wait();
+            let answers = ureq::get(&health).call().is_ok().then_some(());
+            async move {
+                let ended = ended?;
+                ensure!(ended.is_none(), "the emulator ended at once; target/e2e/recorded/ministack.log says why");
+                Ok(answers)
+            }
+        })
+        .await?;
+        Ok(Some(recorder))
+    }
+
+    /// The world of this emulator: `like`, an account where policies are enforced, with clients of the other emulator. They
+    /// go past the proxy.
+    #[must_use]
+    pub fn world(&self, like: &World) -> World {
+        let mut world = like.clone();
+        world.endpoint.clone_from(&self.endpoint);
+        world.s3 = aws_sdk_s3::Client::from_conf(like.s3.config().to_builder().endpoint_url(&self.endpoint).build());
+        let dynamodb = like.dynamodb.config().to_builder().endpoint_url(&self.endpoint).build();
+        world.dynamodb = aws_sdk_dynamodb::Client::from_conf(dynamodb);
+        let kinesis = like.kinesis.config().to_builder().endpoint_url(&self.endpoint).build();
+        world.kinesis = aws_sdk_kinesis::Client::from_conf(kinesis);
+        world
+    }
+
+    /// What was called so far.
+    #[must_use]
+    pub fn calls(&self) -> Vec<Call> {
+        self.heard.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        // Closing its input asks the emulator to end, and with it the functions it runs.
+        drop(self.emulator.stdin.take());
+        let _status = self.emulator.wait();
+    }
+}
+
+fn listen(proxy: &TcpListener, emulator: SocketAddr, heard: &Arc<Heard>) {
+    for client in proxy.incoming() {
+        let Ok(client) = client else { return };
+        let heard = Arc::clone(heard);
+        // A connection that ends in the middle of a request or an answer is the end of it, here as there.
+        std::thread::spawn(move || drop(serve(client, emulator, &heard)));
+    }
+}
+
+/// Carries requests over and answers back, one after the other, for as long as the client stays.
+fn serve(client: TcpStream, emulator: SocketAddr, heard: &Heard) -> Result<()> {
+    let upstream = TcpStream::connect(emulator).context("the emulator does not listen")?;
+    let (mut to_client, mut to_emulator) = (client.try_clone()?, upstream.try_clone()?);
+    let (mut from_client, mut from_emulator) = (BufReader::new(client), BufReader::new(upstream));
+    while let Some(request) = message(&mut from_client, &mut to_client, false)? {
+        to_emulator.write_all(&request.bytes)?;
+        let is_head = request.head.starts_with("HEAD ");
+        let answer = loop {
+            let answer = message(&mut from_emulator, &mut std::io::sink(), is_head)?.context("no answer")?;
+            if !answer.head.starts_with("HTTP/1.1 1") {
+                break answer;
+            }
+        };
+        // First noted, then answered: what a function has done is here when its invocation ends.
+        note(&request, &answer, heard);
+        to_client.write_all(&answer.bytes)?;
+    }
+    Ok(())
+}
+
+/// A request or an answer.
+struct Message {
+    head: String,
+    body_at: usize,
+    bytes: Vec<u8>,
+}
+
+impl Message {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().skip(1).find_map(|line| {
+            let (key, value) = line.split_once(':')?;
+            key.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
+}
+
+/// Reads one; `None` where the other side has gone.
+fn message(from: &mut impl BufRead, back: &mut impl Write, has_no_body: bool) -> Result<Option<Message>> {
+    let mut bytes = Vec::new();
+    loop {
+        let begun = bytes.len();
+        if from.read_until(b'\n', &mut bytes)? == 0 {
+            return Ok(None);
+        }
+        if bytes[begun..] == *b"\r\n" {
+            break;
+        }
+    }
+    let head = String::from_utf8_lossy(&bytes).into_owned();
+    let mut message = Message { head, body_at: bytes.len(), bytes };
+    if message.header("expect").is_some() {
+        back.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+    }
+    let length = message.header("content-length").and_then(|length| length.parse::<u64>().ok());
+    let is_chunked = message.header("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"));
+    if has_no_body {
+    } else if is_chunked {
+        loop {
+            let begun = message.bytes.len();
+            from.read_until(b'\n', &mut message.bytes)?;
+            let size = String::from_utf8_lossy(&message.bytes[begun..]).trim().to_owned();
+            let size =
+                u64::from_str_radix(size.split(';').next().unwrap_or_default(), 16).context("no chunk's size")?;
+            from.take(size + 2).read_to_end(&mut message.bytes)?;
+            if size == 0 {
+                break;
+            }
+        }
+    } else if let Some(length) = length {
+        from.take(length).read_to_end(&mut message.bytes)?;
+    }
+    Ok(Some(message))
+}
+
+fn note(request: &Message, answer: &Message, heard: &Heard) {
+    // `AWS4-HMAC-SHA256 Credential=KEY/DATE/REGION/SERVICE/aws4_request, …`
+    let credential = request.header("authorization").and_then(|text| text.split("Credential=").nth(1));
+    let mut parts = credential.unwrap_or_default().split('/');
+    let (key, service) = (parts.next().unwrap_or_default().to_owned(), parts.nth(2).unwrap_or_default().to_owned());
+    let mut functions = heard.functions.lock().unwrap_or_else(PoisonError::into_inner);
+    let function =
+        functions.entry(key).or_insert_with_key(|key| who_has(&format!("AWS_ACCESS_KEY_ID={key}")).unwrap_or_default());
+    let mut words = request.head.split_whitespace();
+    let call = Call {
+        function: function.clone(),
+        service,
+        target: request.header("x-amz-target").map(str::to_owned),
+        method: words.next().unwrap_or_default().to_owned(),
+        path: words.next().unwrap_or_default().to_owned(),
+        body: request.bytes[request.body_at..].to_vec(),
+        status: answer.head.split_whitespace().nth(1).and_then(|status| status.parse().ok()).unwrap_or_default(),
+    };
+    heard.calls.lock().unwrap_or_else(PoisonError::into_inner).push(call);
+}
+
+/// The function among whose variables is this one: the emulator runs each as a process of this machine.
+fn who_has(variable: &str) -> Option<String> {
+    std::fs::read_dir("/proc").ok()?.flatten().find_map(|process| {
+        let environment = std::fs::read(process.path().join("environ")).ok()?;
+        let mut variables = environment.split(|byte| *byte == 0);
+        variables.clone().find(|one| *one == variable.as_bytes())?;
+        let name = variables.find_map(|one| one.strip_prefix(b"AWS_LAMBDA_FUNCTION_NAME="))?;
+        Some(String::from_utf8_lossy(name).into_owned())
+    })
+}
