@@ -70,6 +70,22 @@ impl Stack {
         Self::create(world, "alerts", environment, parameters).await
     }
 
+    /// Deploys a storage that tells of new objects, and the function that reads results of batch inference.
+    ///
+    /// # Errors
+    /// As [`Self::deploy`].
+    pub async fn deploy_models(world: &World) -> Result<Self> {
+        let environment = unique_environment()?;
+        let events = vec![("ObjectEvents", "true".to_owned())];
+        let storage = Self::create(world, "storage", &environment, events).await?;
+        let zips = world.zip.parent().and_then(Path::parent).context("a zip lies in its function's folder")?;
+        let zip = zips.join("batch-analyzer/bootstrap.zip");
+        let mut parameters = function(world, upload_code(world, &environment, &zip).await?);
+        parameters.extend(storage.passed_on(&["ResultsTableName", "CheckpointsTableName", "LakeBucketName"]));
+        let models = Self::create(world, "models", &environment, parameters).await?;
+        Ok(storage.with(models))
+    }
+
     /// Deploys alarms and dashboard of a pipeline and its alerts.
     ///
     /// # Errors
