@@ -55,21 +55,20 @@ struct Heard {
 }
 
 impl Recorder {
-    /// Starts both, from the tools in `target/venv`; `None` where these are not there.
+    /// Starts both; `None`, with a notice, where the run has not said with which interpreter.
     ///
     /// # Errors
     /// The emulator cannot be started or does not answer.
     #[expect(clippy::print_stderr, reason = "a skipped test must say so")]
     pub async fn start() -> Result<Option<Self>> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let python = root.join("target/venv/bin/python");
-        if !python.exists() {
-            eprintln!("SKIPPED: {} is not there; run `cargo xtask e2e`", python.display());
+        let (Some(python), Some(record)) = (World::python(), World::record()) else {
+            eprintln!("SKIPPED: MILLRACE_TEST_PYTHON and MILLRACE_TEST_RECORD are not set; run `cargo xtask e2e`");
             return Ok(None);
-        }
+        };
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let proxy = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
         let emulator = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?.local_addr()?;
-        let scratch = root.join("target/e2e/recorded");
+        let scratch = record.join("recorded");
         std::fs::create_dir_all(&scratch).with_context(|| format!("cannot make {}", scratch.display()))?;
         let log = std::fs::File::create(scratch.join("ministack.log")).context("cannot write the emulator's log")?;
         // An environment of its own making: the functions inherit it.

@@ -78,12 +78,24 @@ impl Stack {
         let environment = unique_environment()?;
         let events = vec![("ObjectEvents", "true".to_owned())];
         let storage = Self::create(world, "storage", &environment, events).await?;
+        let models = Self::deploy_models_of(&storage).await?;
+        Ok(storage.with(models))
+    }
+
+    /// Deploys the function that reads results of batch inference over a storage. Its outputs are among those that are returned.
+    ///
+    /// # Errors
+    /// As [`Self::deploy`].
+    pub async fn deploy_models_of(storage: &Self) -> Result<Self> {
+        let (world, environment) = (&storage.world, &storage.environment);
         let zips = world.zip.parent().and_then(Path::parent).context("a zip lies in its function's folder")?;
         let zip = zips.join("batch-analyzer/bootstrap.zip");
-        let mut parameters = function(world, upload_code(world, &environment, &zip).await?);
-        parameters.extend(storage.passed_on(&["ResultsTableName", "CheckpointsTableName", "LakeBucketName"]));
-        let models = Self::create(world, "models", &environment, parameters).await?;
-        Ok(storage.with(models))
+        let mut parameters = function(world, upload_code(world, environment, &zip).await?);
+        let of_storage = ["ResultsTableName", "CheckpointsTableName", "LakeBucketName"];
+        parameters.extend(storage.passed_on(&of_storage));
+        let models = Self::create(world, "models", environment, parameters).await?;
+        let known = of_storage.map(|name| (name.to_owned(), storage.output(name).to_owned()));
+        Ok(Self { outputs: known.into_iter().chain(models.outputs).collect(), ..models })
     }
 
     /// Deploys alarms and dashboard of a pipeline and its alerts.

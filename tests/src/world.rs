@@ -101,6 +101,12 @@ impl World {
         found
     }
 
+    /// The interpreter that has the emulator, for a test that starts one of its own.
+    #[must_use]
+    pub fn python() -> Option<PathBuf> {
+        variable("MILLRACE_TEST_PYTHON").map(PathBuf::from)
+    }
+
     /// Where a test leaves what people are to read.
     #[must_use]
     pub fn record() -> Option<PathBuf> {

@@ -5,13 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_s3::primitives::ByteStream;
-use e2e::{Grant, Need, Recorder, Settings, Stack, World, change, grants, kill, needs, until};
+use e2e::{Grant, JOB, Need, Recorder, Settings, Stack, World, change, grants, kill, needs, put_job, until};
 use serde_json::{Value, json};
 
 const WITHIN: Duration = Duration::from_mins(1);
@@ -220,6 +219,20 @@ async fn a_fanouts_life(recorder: &Recorder, world: &World, fanout: &str, topics
     .await
 }
 
+/// What the analyzer of batch inference does: look for a job, read it, tell of it; and once more, when its report is lost.
+async fn an_analyzers_life(models: &Stack) -> Result<()> {
+    let world = models.world();
+    put_job(models).await?;
+    for _ in 0..2 {
+        let answer = invoke(world, models.output("AnalyzerName"), r#"{"source":"millrace.tick"}"#)?;
+        ensure!(answer["jobs"][0]["outcome"] == "analyzed", "the job is not analysed: {answer}");
+        let report = format!("inference/{JOB}/report.json");
+        let lose = world.s3.delete_object().bucket(models.output("LakeBucketName")).key(report);
+        lose.send().await.context("lose the report")?;
+    }
+    Ok(())
+}
+
 /// A line of the table: what is granted, and what it is used by.
 #[derive(Default)]
 struct Line {
@@ -350,9 +363,16 @@ async fn each_role_grants_what_its_function_uses_and_nothing_else() -> Result<()
     ));
     wrong.extend(compare("alert-fanout", &told, &grants(&world, fanout)?, &mut table));
 
+    let models = Stack::deploy_models_of(&pipeline).await?;
+    let analyzer = models.output("AnalyzerName");
+    an_analyzers_life(&models).await?;
+    let mut analysed = used(&recorder, &world, analyzer, 0)?;
+    let queue = models.output("AnalyzerFailureQueueUrl").rsplit('/').next().unwrap_or_default();
+    analysed.extend(by_lambda(&[], "", &arn("sqs", queue), &log(models.output("AnalyzerLogName"))));
+    wrong.extend(compare("batch-analyzer", &analysed, &grants(&world, analyzer)?, &mut table));
+
     println!("{table}");
-    let folder = World::record().unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/e2e"));
-    std::fs::create_dir_all(&folder)?;
+    let folder = World::record().context("MILLRACE_TEST_RECORD is not set")?;
     std::fs::write(folder.join("roles.md"), &table).context("cannot write the table")?;
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     Ok(())

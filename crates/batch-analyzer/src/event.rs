@@ -102,13 +102,14 @@ mod tests {
 
     #[test]
     fn each_kind_is_told_by_its_shape() {
-        let created = r#"{"source":"aws.s3","detail-type":"Object Created","detail":{"bucket":{"name":"lake"},
-            "object":{"key":"inference/acme/week-47/output/a.csv.out","size":7}}}"#;
+        let created = include_str!("../../../events/inference-result.json");
         assert_eq!(Event::parse(created).unwrap(), Event::Created(id()));
         let elsewhere = r#"{"source":"aws.s3","detail":{"object":{"key":"silver/x"}}}"#;
         assert_eq!(Event::parse(elsewhere).unwrap(), Event::Elsewhere);
-        assert_eq!(Event::parse(r#"{"source":"aws.scheduler"}"#).unwrap(), Event::Tick);
-        let asked = Event::parse(r#"{"job":"acme/week-47","missing":"accept"}"#).unwrap();
+        for tick in [include_str!("../../../events/inference-tick.json"), r#"{"source":"aws.scheduler"}"#] {
+            assert_eq!(Event::parse(tick).unwrap(), Event::Tick);
+        }
+        let asked = Event::parse(include_str!("../../../events/inference-asked.json")).unwrap();
         assert_eq!(asked, Event::Asked { id: id(), accepts_missing: true });
     }
 

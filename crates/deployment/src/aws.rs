@@ -1,7 +1,6 @@
 //! CloudFormation and S3 themselves.
 //!
-//! Credentials, region and endpoint are what the SDK's default chain finds (AWS SDKs and Tools Reference Guide): variables,
-//! profiles, single sign-on. Nothing is decided here; waiting and its patience are a level above.
+//! Nothing is decided here; waiting and its patience are a level above.
 
 mod doctor;
 mod find;
@@ -10,9 +9,7 @@ mod trouble;
 
 use std::time::Duration;
 
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region};
+use account::{Access, NoRegion, Place};
 use aws_sdk_cloudformation::types::{Capability, ChangeSetType, Parameter, ResourceToImport, Tag};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
@@ -20,28 +17,9 @@ use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use crate::cloud::{CHANGE_SET, Change, ChangeSet, Cloud, Event, Kind, Proposal, Resource, Stack, Trouble, cut};
 
 pub use doctor::account;
-use trouble::{built, trouble};
+use trouble::built;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const ATTEMPT_TIMEOUT: Duration = Duration::from_mins(2);
-/// CloudFormation allows few calls a second to an account; the SDK waits longer before each try.
-const ATTEMPTS_MAX: u32 = 6;
-
-/// Where to find AWS, beside what the environment says.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Place {
-    /// The Region.
-    pub region: Option<String>,
-    /// Another endpoint for every service.
-    pub endpoint: Option<String>,
-    /// A named profile.
-    pub profile: Option<String>,
-}
-
-/// No Region is set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("no Region is set: say --region, or set AWS_REGION, or `region` in the profile (`aws configure`)")]
-pub struct NoRegion;
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Clients of the services.
 #[derive(Debug, Clone)]
@@ -62,26 +40,7 @@ impl Aws {
     /// # Errors
     /// [`NoRegion`].
     pub async fn connect(place: &Place) -> Result<Self, NoRegion> {
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-            .build();
-        let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS_MAX))
-            .timeout_config(timeouts);
-        if let Some(region) = &place.region {
-            loader = loader.region(Region::new(region.clone()));
-        }
-        if let Some(endpoint) = &place.endpoint {
-            loader = loader.endpoint_url(endpoint);
-        }
-        if let Some(profile) = &place.profile {
-            loader = loader.profile_name(profile);
-        }
-        let config = loader.load().await;
-        let region = config.region().ok_or(NoRegion)?.to_string();
-        // Whoever names another endpoint means one that has no bucket in its host's name.
-        let is_elsewhere = config.endpoint_url().is_some();
+        let Access { config, region, is_elsewhere } = Access::find(place, PATIENCE).await?;
         let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(is_elsewhere).build();
         Ok(Self {
             cloudformation: aws_sdk_cloudformation::Client::new(&config),
@@ -99,7 +58,7 @@ impl Aws {
     /// What the validation of the newest operations found, as events of the resources.
     async fn found_by_validation(&self, stack: &str) -> Result<Vec<Event>, Trouble> {
         let answer = self.cloudformation.describe_events().stack_name(stack).send().await;
-        let answer = answer.map_err(|error| trouble("DescribeEvents", stack, &error))?;
+        let answer = answer.map_err(|error| Trouble::of("DescribeEvents", stack, &error))?;
         Ok(answer.operation_events().iter().filter_map(read::validation).collect())
     }
 }
@@ -107,7 +66,7 @@ impl Aws {
 impl Cloud for Aws {
     async fn validate(&self, name: &str, body: &str) -> Result<(), Trouble> {
         let answer = self.cloudformation.validate_template().template_body(body).send().await;
-        match answer.map_err(|error| trouble("ValidateTemplate", name, &error)) {
+        match answer.map_err(|error| Trouble::of("ValidateTemplate", name, &error)) {
             // An emulator does not play every service. It checks again when the change set is made, and then only what the
             // conditions leave of the template.
             Err(trouble) if self.is_elsewhere && trouble.message.contains("Unrecognized resource types") => Ok(()),
@@ -118,7 +77,7 @@ impl Cloud for Aws {
     async fn stack(&self, name: &str) -> Result<Option<Stack>, Trouble> {
         match self.cloudformation.describe_stacks().stack_name(name).send().await {
             Ok(answer) => Ok(answer.stacks().first().map(read::stack)),
-            Err(error) => match trouble("DescribeStacks", name, &error) {
+            Err(error) => match Trouble::of("DescribeStacks", name, &error) {
                 missing if missing.kind == Kind::Missing => Ok(None),
                 other => Err(other),
             },
@@ -129,7 +88,7 @@ impl Cloud for Aws {
         let mut pages = self.cloudformation.describe_stacks().into_paginator().send();
         let mut names = Vec::new();
         while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| trouble("DescribeStacks", prefix, &error))?;
+            let page = page.map_err(|error| Trouble::of("DescribeStacks", prefix, &error))?;
             let all = page.stacks().iter().filter(|stack| read::stack(stack).status != "DELETE_COMPLETE");
             names.extend(
                 all.filter_map(|stack| stack.stack_name()).filter(|name| name.starts_with(prefix)).map(str::to_owned),
@@ -141,7 +100,7 @@ impl Cloud for Aws {
 
     async fn template(&self, stack: &str) -> Result<String, Trouble> {
         let answer = self.cloudformation.get_template().stack_name(stack).send().await;
-        let answer = answer.map_err(|error| trouble("GetTemplate", stack, &error))?;
+        let answer = answer.map_err(|error| Trouble::of("GetTemplate", stack, &error))?;
         Ok(answer.template_body().unwrap_or_default().to_owned())
     }
 
@@ -149,7 +108,7 @@ impl Cloud for Aws {
         let mut pages = self.cloudformation.list_stack_resources().stack_name(stack).into_paginator().send();
         let mut resources = Vec::new();
         while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| trouble("ListStackResources", stack, &error))?;
+            let page = page.map_err(|error| Trouble::of("ListStackResources", stack, &error))?;
             resources.extend(page.stack_resource_summaries().iter().filter_map(read::resource));
         }
         Ok(resources)
@@ -186,7 +145,7 @@ impl Cloud for Aws {
             .set_resources_to_import((!proposal.imports.is_empty()).then(|| imports.collect()))
             .set_tags((!proposal.tags.is_empty()).then(|| tags.collect()))
             .set_role_arn(proposal.role.map(str::to_owned));
-        call.send().await.map(drop).map_err(|error| trouble("CreateChangeSet", proposal.stack, &error))
+        call.send().await.map(drop).map_err(|error| Trouble::of("CreateChangeSet", proposal.stack, &error))
     }
 
     async fn change_set(&self, stack: &str) -> Result<ChangeSet, Trouble> {
@@ -195,7 +154,7 @@ impl Cloud for Aws {
         loop {
             let call = self.cloudformation.describe_change_set().stack_name(stack).change_set_name(CHANGE_SET);
             let page = call.include_property_values(true).set_next_token(token).send().await;
-            let page = page.map_err(|error| trouble("DescribeChangeSet", stack, &error))?;
+            let page = page.map_err(|error| Trouble::of("DescribeChangeSet", stack, &error))?;
             match read::progress(page.status(), page.execution_status(), page.status_reason()) {
                 ChangeSet::Ready(_) => changes.extend(page.changes().iter().filter_map(read::change)),
                 other => return Ok(other),
@@ -211,12 +170,12 @@ impl Cloud for Aws {
         let call = self.cloudformation.execute_change_set().stack_name(stack).change_set_name(CHANGE_SET);
         // A creation that fails leaves no empty table behind, whose name the next one would need.
         let answer = call.set_retain_except_on_create((!is_import).then_some(true)).send().await;
-        answer.map(drop).map_err(|error| trouble("ExecuteChangeSet", stack, &error))
+        answer.map(drop).map_err(|error| Trouble::of("ExecuteChangeSet", stack, &error))
     }
 
     async fn discard(&self, stack: &str) -> Result<(), Trouble> {
         let call = self.cloudformation.delete_change_set().stack_name(stack).change_set_name(CHANGE_SET);
-        match call.send().await.map_err(|error| trouble("DeleteChangeSet", stack, &error)) {
+        match call.send().await.map_err(|error| Trouble::of("DeleteChangeSet", stack, &error)) {
             Err(trouble) if trouble.kind != Kind::Missing => Err(trouble),
             _ => Ok(()),
         }
@@ -224,12 +183,12 @@ impl Cloud for Aws {
 
     async fn delete(&self, stack: &str) -> Result<(), Trouble> {
         let answer = self.cloudformation.delete_stack().stack_name(stack).send().await;
-        answer.map(drop).map_err(|error| trouble("DeleteStack", stack, &error))
+        answer.map(drop).map_err(|error| Trouble::of("DeleteStack", stack, &error))
     }
 
     async fn resume_rollback(&self, stack: &str) -> Result<(), Trouble> {
         let answer = self.cloudformation.continue_update_rollback().stack_name(stack).send().await;
-        answer.map(drop).map_err(|error| trouble("ContinueUpdateRollback", stack, &error))
+        answer.map(drop).map_err(|error| Trouble::of("ContinueUpdateRollback", stack, &error))
     }
 
     async fn events(&self, stack: &str, after: Option<&str>) -> Result<Vec<Event>, Trouble> {
@@ -237,7 +196,7 @@ impl Cloud for Aws {
         let mut newest_first = Vec::new();
         let mut kept = Vec::new();
         while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| trouble("DescribeStackEvents", stack, &error))?;
+            let page = page.map_err(|error| Trouble::of("DescribeStackEvents", stack, &error))?;
             newest_first.extend(page.stack_events().iter().map(read::event));
             let (events, is_all) = cut(newest_first.clone(), after);
             kept = events;
@@ -260,7 +219,7 @@ impl Cloud for Aws {
 
     async fn has_object(&self, bucket: &str, key: &str) -> Result<bool, Trouble> {
         let answer = self.s3.head_object().bucket(bucket).key(key).send().await;
-        match answer.map_err(|error| trouble("HeadObject", bucket, &error)) {
+        match answer.map_err(|error| Trouble::of("HeadObject", bucket, &error)) {
             Ok(_) => Ok(true),
             Err(trouble) if trouble.kind == Kind::Missing => Ok(false),
             Err(trouble) => Err(trouble),
@@ -269,7 +228,7 @@ impl Cloud for Aws {
 
     async fn put_object(&self, bucket: &str, key: &str, body: Vec<u8>) -> Result<(), Trouble> {
         let answer = self.s3.put_object().bucket(bucket).key(key).body(ByteStream::from(body)).send().await;
-        answer.map(drop).map_err(|error| trouble("PutObject", bucket, &error))
+        answer.map(drop).map_err(|error| Trouble::of("PutObject", bucket, &error))
     }
 
     async fn empty_bucket(&self, bucket: &str) -> Result<u64, Trouble> {
@@ -277,7 +236,7 @@ impl Cloud for Aws {
         loop {
             // The first page again and again: what it listed is deleted.
             let page = self.s3.list_object_versions().bucket(bucket).max_keys(1_000).send().await;
-            let page = page.map_err(|error| trouble("ListObjectVersions", bucket, &error))?;
+            let page = page.map_err(|error| Trouble::of("ListObjectVersions", bucket, &error))?;
             let versions = page.versions().iter().map(|version| (version.key(), version.version_id()));
             let markers = page.delete_markers().iter().map(|marker| (marker.key(), marker.version_id()));
             let listed: Vec<ObjectIdentifier> = versions
@@ -293,7 +252,7 @@ impl Cloud for Aws {
             deleted += listed.len() as u64;
             let delete = built(Delete::builder().set_objects(Some(listed)).quiet(true).build())?;
             let answer = self.s3.delete_objects().bucket(bucket).delete(delete).send().await;
-            let answer = answer.map_err(|error| trouble("DeleteObjects", bucket, &error))?;
+            let answer = answer.map_err(|error| Trouble::of("DeleteObjects", bucket, &error))?;
             if let Some(error) = answer.errors().first() {
                 let message = format!("{}: {}", error.key().unwrap_or_default(), error.message().unwrap_or_default());
                 return Err(Trouble {

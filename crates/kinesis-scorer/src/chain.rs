@@ -9,26 +9,34 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use platform::model::{Checkpoint, Key, ShardId};
+use platform::model::{Checkpoint, ContentHash, Key, ShardId};
 use telemetry::sequence::SequenceNumber;
 
-use crate::layout::BEGINNING;
+pub use crate::layout::BEGINNING;
 
 /// What the name of a batch's object says.
-struct Name<'k> {
-    layer: &'k str,
-    previous: SequenceNumber,
-    last: SequenceNumber,
-    /// Identity of the batch before.
-    before: &'k str,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Name<'k> {
+    /// `bronze`, `silver` or `quarantine`.
+    pub layer: &'k str,
+    /// The last record of the batch before.
+    pub previous: SequenceNumber,
+    /// The last record of the batch.
+    pub last: SequenceNumber,
+    /// The checkpoint's version that the batch meant to be.
+    pub version: u64,
+    /// Identity of the batch before; [`BEGINNING`] for none.
+    pub before: &'k str,
     /// Identity of the batch.
-    id: &'k str,
+    pub id: &'k str,
     /// Whether the name was taken by other bytes when the object was stored.
-    suffix: bool,
+    pub suffix: bool,
 }
 
-/// Reads `{layer}/…/{region}/{stream}/{shard}/{previous}-{last}.v{version}-{before}-{id}[-suffix].{extension}`.
-fn read<'k>(key: &'k Key, shard: &str) -> Option<Name<'k>> {
+/// Reads `{layer}/…/{region}/{stream}/{shard}/{previous}-{last}.v{version}-{before}-{id}[-suffix].{extension}`; `None` for
+/// what is not an object of that shard's batches. `shard` is as a [`ShardId`] displays.
+#[must_use]
+pub fn read<'k>(key: &'k Key, shard: &str) -> Option<Name<'k>> {
     let (folder, file) = key.as_str().rsplit_once('/')?;
     let (layer, _) = folder.split_once('/')?;
     if !folder.strip_suffix(shard)?.ends_with('/') {
@@ -37,16 +45,52 @@ fn read<'k>(key: &'k Key, shard: &str) -> Option<Name<'k>> {
     let (previous, rest) = file.split_once('-')?;
     let (last, rest) = rest.split_once(".v")?;
     let (name, _) = rest.split_once('.')?;
-    let mut parts = name.split('-').skip(1);
+    let mut parts = name.split('-');
+    let version = parts.next()?.parse().ok()?;
     let (before, id, suffix) = (parts.next()?, parts.next()?, parts.next().is_some());
-    Some(Name { layer, previous: previous.parse().ok()?, last: last.parse().ok()?, before, id, suffix })
+    Some(Name { layer, previous: previous.parse().ok()?, last: last.parse().ok()?, version, before, id, suffix })
 }
 
-/// The objects of one batch.
-struct Batch<'k> {
-    name: Name<'k>,
-    /// By layer; one with a suffix stands beside bytes that somebody else put under the name.
+/// The identity of a batch: what its objects' names say of it must follow from what is in them. `before` is the identity of
+/// the batch before, `objects` are the contents of bronze, silver and quarantine, `None` where the batch has none.
+#[must_use]
+pub fn identity(before: &str, version: u64, objects: [Option<&ContentHash>; 3]) -> String {
+    crate::layout::identity(before, version, objects)
+}
+
+/// A committed batch and its objects.
+#[derive(Debug, Clone)]
+pub struct Batch<'k> {
+    /// What the objects' names say; the layer is that of any of them.
+    pub name: Name<'k>,
     objects: BTreeMap<&'k str, (bool, &'k Key)>,
+}
+
+impl<'k> Batch<'k> {
+    /// The object of a layer. One with a suffix stands beside bytes that somebody else put under the name.
+    #[must_use]
+    pub fn object(&self, layer: &str) -> Option<&'k Key> {
+        self.objects.get(layer).map(|(_, key)| *key)
+    }
+
+    /// Layers and objects, in order of layer.
+    pub fn objects(&self) -> impl Iterator<Item = (&'k str, &'k Key)> {
+        self.objects.iter().map(|(layer, (_, key))| (*layer, *key))
+    }
+}
+
+/// Where a walk ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// At the beginning of the shard.
+    Beginning,
+    /// At a batch that is committed and has no object among the keys: they do not go back so far, or it is lost.
+    Missing {
+        /// Its identity.
+        batch: String,
+        /// Its last record.
+        last: SequenceNumber,
+    },
 }
 
 /// The committed objects of a shard among `keys` (of any layers and shards), and whether the chain reaches back to the
@@ -57,6 +101,18 @@ pub fn committed<'k>(
     shard: &ShardId,
     checkpoint: &Checkpoint,
 ) -> (BTreeSet<&'k Key>, bool) {
+    let (batches, end) = walk(keys, shard, checkpoint);
+    let found = batches.iter().flat_map(Batch::objects).map(|(_, key)| key).collect();
+    (found, end == End::Beginning)
+}
+
+/// The committed batches of a shard among `keys` (of any layers and shards), the newest first, and where that ended.
+#[must_use]
+pub fn walk<'k>(
+    keys: impl IntoIterator<Item = &'k Key>,
+    shard: &ShardId,
+    checkpoint: &Checkpoint,
+) -> (Vec<Batch<'k>>, End) {
     let shard = shard.to_string();
     let mut batches: BTreeMap<&str, Batch<'k>> = BTreeMap::new();
     for key in keys {
@@ -68,18 +124,21 @@ pub fn committed<'k>(
             *object = (suffix, key);
         }
     }
-    let mut found = BTreeSet::new();
+    let mut found = Vec::new();
     let (mut id, mut last) = (checkpoint.batch.as_str(), checkpoint.last_seq);
-    let whole = loop {
+    let end = loop {
         // Each batch is taken once, so that names made by hand cannot lead in a circle.
-        let Some(batch) = batches.remove(id).filter(|batch| batch.name.last == last) else { break false };
-        found.extend(batch.objects.values().map(|(_, key)| *key));
-        if batch.name.before == BEGINNING {
-            break true;
+        let Some(batch) = batches.remove(id).filter(|batch| batch.name.last == last) else {
+            break End::Missing { batch: id.to_owned(), last };
+        };
+        let name = batch.name;
+        found.push(batch);
+        if name.before == BEGINNING {
+            break End::Beginning;
         }
-        (id, last) = (batch.name.before, batch.name.previous);
+        (id, last) = (name.before, name.previous);
     };
-    (found, whole)
+    (found, end)
 }
 
 #[cfg(test)]

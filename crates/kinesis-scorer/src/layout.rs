@@ -57,7 +57,7 @@ impl BatchPlace<'_> {
 }
 
 /// Stands for what comes before the first batch.
-pub(crate) const BEGINNING: &str = "0";
+pub const BEGINNING: &str = "0";
 
 /// Identity of a batch: 48 bits of a SHA-256 over the identity of the batch before, the version that it means to commit, and
 /// the content of its own objects.
@@ -69,7 +69,16 @@ pub(crate) fn batch_id<'c>(
     if tooth!("names-without-identity") {
         return format!("{version:012}");
     }
-    let mut text = format!("{} {version}", before.map_or(BEGINNING, |before| before.batch.as_str()));
+    identity(before.map_or(BEGINNING, |before| before.batch.as_str()), version, objects)
+}
+
+/// The same, of the identity before.
+pub(crate) fn identity<'c>(
+    before: &str,
+    version: u64,
+    objects: impl IntoIterator<Item = Option<&'c ContentHash>>,
+) -> String {
+    let mut text = format!("{before} {version}");
     for object in objects {
         text.push(' ');
         text.push_str(object.map_or("-", ContentHash::as_str));

@@ -5,9 +5,11 @@
 
 use clap::{Parser, Subcommand};
 
+#[cfg(feature = "lake")]
+use crate::lake;
 use crate::output::Format;
 use crate::ui::Ui;
-use crate::{alerts, anomalies, completions, demo, esm, eval, explain, replay, simulate};
+use crate::{alerts, anomalies, completions, demo, esm, eval, explain, model, replay, simulate};
 #[cfg(feature = "aws")]
 use crate::{deploy, tenant};
 
@@ -71,8 +73,15 @@ pub(crate) enum Command {
     Alerts(Box<alerts::Command>),
     /// Say why: a stored anomaly, or a row of a file, abnormal or not
     Explain(explain::Args),
+    /// Train models on history, score with them, and tell what they find beside the warm path
+    #[command(subcommand)]
+    Model(model::Command),
     /// Drive a function as Lambda's event source mapping does, from files or a Kinesis stream
     Esm(Box<esm::Args>),
+    /// Ask the lake in SQL, roll it up, verify that all of it is there
+    #[cfg(feature = "lake")]
+    #[command(subcommand)]
+    Lake(Box<lake::Command>),
     /// Make or change an environment in AWS: stacks by change sets, shown before they are executed
     #[cfg(feature = "aws")]
     Deploy(Box<deploy::Args>),
@@ -106,7 +115,10 @@ pub(crate) fn run(command: Command, ui: &Ui) -> anyhow::Result<()> {
         Command::Anomalies(command) => anomalies::run(&command, ui),
         Command::Alerts(command) => alerts::run(&command, ui),
         Command::Explain(args) => explain::run(&args, ui),
+        Command::Model(command) => model::run(&command, ui),
         Command::Esm(args) => esm::run(&args, ui),
+        #[cfg(feature = "lake")]
+        Command::Lake(command) => lake::run(&command, ui),
         #[cfg(feature = "aws")]
         Command::Deploy(args) => deploy::run(&args, ui),
         #[cfg(feature = "aws")]

@@ -9,8 +9,9 @@ mod status;
 
 use std::path::PathBuf;
 
+use account::Place;
 use anyhow::Context as _;
-use deployment::aws::{Aws, Place};
+use deployment::aws::Aws;
 use deployment::cloud::Cloud as _;
 use deployment::deploy::Settings;
 use deployment::plan::{Request, Setting, plan, tenants_prefix};

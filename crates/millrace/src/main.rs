@@ -10,6 +10,9 @@ mod deploy;
 mod esm;
 mod eval;
 mod explain;
+#[cfg(feature = "lake")]
+mod lake;
+mod model;
 mod options;
 mod output;
 mod profile;

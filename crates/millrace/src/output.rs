@@ -32,6 +32,9 @@ pub(crate) enum Cell<'a> {
     Text(Cow<'a, str>),
     /// A finite number.
     Number(f64),
+    /// True or false.
+    #[cfg_attr(not(feature = "lake"), expect(dead_code, reason = "only answers of the lake have it"))]
+    Truth(bool),
 }
 
 impl<'a> Cell<'a> {
@@ -177,6 +180,7 @@ fn plain(cell: &Cell<'_>, out: &mut String) {
         Cell::Nothing => Ok(()),
         Cell::Text(text) => out.write_str(text),
         Cell::Number(number) => write!(out, "{number}"),
+        Cell::Truth(truth) => write!(out, "{truth}"),
     };
 }
 
@@ -191,7 +195,7 @@ fn object(columns: &[&str], cells: &[Cell<'_>], out: &mut String) {
         match cell {
             Cell::Nothing => out.push_str("null"),
             Cell::Text(text) => quoted(text, out),
-            Cell::Number(_) => plain(cell, out),
+            Cell::Number(_) | Cell::Truth(_) => plain(cell, out),
         }
     }
     out.push('}');
@@ -207,6 +211,7 @@ fn for_the_eye(cell: &Cell<'_>) -> String {
         Cell::Nothing => String::new(),
         Cell::Text(text) => text.chars().flat_map(visible).collect(),
         Cell::Number(number) => rounded(*number),
+        Cell::Truth(truth) => truth.to_string(),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::folder::{FileError, Files};
 use crate::keys::{KeyError, PrivateKey, certificate_id};
 use crate::names::{OWNER, Tenant};
 use crate::registry::{Certificate, Registry, Status, Thing};
-use crate::trouble::Trouble;
+use account::Trouble;
 
 /// Certificates that are not active among which a lost one is looked for: the newest of the account.
 const INACTIVE_LOOKED_AT_MAX: usize = 500;

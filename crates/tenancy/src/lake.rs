@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use crate::trouble::Trouble;
+use account::Trouble;
 
 /// A bucket.
 pub trait Lake {

@@ -22,5 +22,4 @@ pub mod remove;
 pub mod results;
 pub mod revoke;
 pub mod rotate;
-pub mod trouble;
 pub mod verify;

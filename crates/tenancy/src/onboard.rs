@@ -10,8 +10,8 @@ use crate::profile::default_profile;
 use crate::record::{CertificateLine, DeviceLine, Facts, Record, RecordError};
 use crate::registry::Registry;
 use crate::revoke::devices;
-use crate::trouble::Trouble;
 use crate::verify::Validation;
+use account::Trouble;
 
 /// Why a tenant's record is not read or written.
 #[derive(Debug, thiserror::Error)]

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use crate::trouble::Trouble;
+use account::Trouble;
 
 /// Somebody who is told.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 
-use crate::trouble::Trouble;
+use account::Trouble;
 
 /// A thing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -14,7 +14,7 @@ use crate::lake::Lake;
 use crate::names::Tenant;
 use crate::record::Facts;
 use crate::results::Results;
-use crate::trouble::Trouble;
+use account::Trouble;
 
 /// Days whose results are looked for where the stack does not say how long they are kept.
 const DAYS_DEFAULT: u32 = 90;

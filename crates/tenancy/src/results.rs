@@ -4,7 +4,7 @@ use std::future::Future;
 
 use serde_json::Value;
 
-use crate::trouble::Trouble;
+use account::Trouble;
 
 /// The results of tenants.
 pub trait Results {

@@ -6,7 +6,7 @@
 use crate::issue::{DeviceError, held, own_thing, take_away};
 use crate::names::{OWNER, Tenant};
 use crate::registry::{Certificate, Registry, Status};
-use crate::trouble::Trouble;
+use account::Trouble;
 
 /// The certificate of the device whose id begins so, or the only one; `None` where the device has none at all.
 ///

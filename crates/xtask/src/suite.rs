@@ -9,6 +9,7 @@
 //! - `MILLRACE_TEST_ENFORCED_ENDPOINT`, `MILLRACE_TEST_ENFORCED_BROKER`: a second emulator, which enforces policies, and its
 //!   MQTT broker, for the tests of who may do what;
 //! - `MILLRACE_TEST_MOSQUITTO_PUB`: the program of that name, for the test that publishes as a stranger's device would;
+//! - `MILLRACE_TEST_PYTHON`: the interpreter that has the emulator, for the test that starts one of its own;
 //! - `MILLRACE_TEST_RECORD`: a folder where a test leaves what people are to read.
 
 use std::fs;
@@ -69,6 +70,7 @@ fn packaged_flows(repository: &Repository, venv: &Venv, emulator: &Emulator, run
             .env("MILLRACE_TEST_CLI", &command)
             .env("MILLRACE_TEST_ENFORCED_ENDPOINT", enforcing.endpoint())
             .env("MILLRACE_TEST_ENFORCED_BROKER", enforcing.broker().unwrap_or_default())
+            .env("MILLRACE_TEST_PYTHON", venv.tool("python"))
             .env("MILLRACE_TEST_RECORD", repository.target("e2e"));
         match &mosquitto {
             Some(program) => tests.env("MILLRACE_TEST_MOSQUITTO_PUB", program),

@@ -3,7 +3,6 @@
 use aws_sdk_cloudformation::types::AccountLimit;
 
 use super::Aws;
-use super::trouble::trouble;
 use crate::cloud::{Cloud as _, Kind, Trouble};
 use crate::doctor::{Finding, Health};
 use crate::readiness::remark;
@@ -20,7 +19,7 @@ pub async fn account(aws: &Aws) -> Vec<Finding> {
         Err(trouble) => unreachable("CloudFormation", trouble, "cloudformation:DescribeStacks"),
     });
     let buckets = aws.s3.list_buckets().max_buckets(1).send().await;
-    findings.push(match buckets.map_err(|error| trouble("ListBuckets", "*", &error)) {
+    findings.push(match buckets.map_err(|error| Trouble::of("ListBuckets", "*", &error)) {
         Ok(_) => Finding::fine("S3", "answers"),
         // Who may put zips may well not list buckets.
         Err(trouble) if trouble.message.contains("s3:ListAllMyBuckets") => Finding::fine("S3", "answers"),
@@ -43,7 +42,7 @@ async fn credentials(aws: &Aws) -> Finding {
     match aws.sts.get_caller_identity().send().await {
         Ok(identity) => Finding::fine("credentials", identity.arn().unwrap_or("valid, of nobody in particular")),
         Err(error) => {
-            let trouble = trouble("GetCallerIdentity", "yourself", &error);
+            let trouble = Trouble::of("GetCallerIdentity", "yourself", &error);
             let remedy = "`aws configure sso` or `aws configure`, then `aws sso login`; or set AWS_PROFILE";
             Finding::amiss(Health::Missing, "credentials", trouble.message, remedy)
         }
@@ -64,7 +63,7 @@ async fn room(aws: &Aws, used: usize) -> Finding {
     let limits = match aws.cloudformation.describe_account_limits().send().await {
         Ok(limits) => limits,
         Err(error) => {
-            let message = trouble("DescribeAccountLimits", "account", &error).message;
+            let message = Trouble::of("DescribeAccountLimits", "account", &error).message;
             let remedy = "not needed; cloudformation:DescribeAccountLimits would show it";
             return Finding::amiss(Health::Unknown, check, message, remedy);
         }

@@ -1,7 +1,6 @@
 //! Whether a resource exists, asked of the service that has it: CloudFormation finds out only when it is too late.
 
 use super::Aws;
-use super::trouble::trouble;
 use crate::cloud::{Kind, Trouble};
 
 impl Aws {
@@ -11,20 +10,20 @@ impl Aws {
         let found = match kind {
             "AWS::DynamoDB::GlobalTable" => {
                 let answer = self.dynamodb.describe_table().table_name(&name).send().await;
-                answer.map(drop).map_err(|error| trouble("DescribeTable", &name, &error))
+                answer.map(drop).map_err(|error| Trouble::of("DescribeTable", &name, &error))
             }
             // One that is somebody else's is forbidden, and not missing.
             "AWS::S3::Bucket" => {
                 let answer = self.s3.head_bucket().bucket(&name).send().await;
-                answer.map(drop).map_err(|error| trouble("HeadBucket", &name, &error))
+                answer.map(drop).map_err(|error| Trouble::of("HeadBucket", &name, &error))
             }
             "AWS::S3::BucketPolicy" => {
                 let answer = self.s3.get_bucket_policy().bucket(&name).send().await;
-                answer.map(drop).map_err(|error| trouble("GetBucketPolicy", &name, &error))
+                answer.map(drop).map_err(|error| Trouble::of("GetBucketPolicy", &name, &error))
             }
             "AWS::SQS::Queue" => {
                 let answer = self.sqs.get_queue_url().queue_name(&name).send().await;
-                let answer = answer.map_err(|error| trouble("GetQueueUrl", &name, &error));
+                let answer = answer.map_err(|error| Trouble::of("GetQueueUrl", &name, &error));
                 return unless_missing(answer.map(|answer| answer.queue_url));
             }
             other => {
@@ -41,7 +40,7 @@ impl Aws {
             return Ok(name.to_owned());
         }
         let caller = self.sts.get_caller_identity().send().await;
-        let caller = caller.map_err(|error| trouble("GetCallerIdentity", "yourself", &error))?;
+        let caller = caller.map_err(|error| Trouble::of("GetCallerIdentity", "yourself", &error))?;
         let account = caller.account().unwrap_or_default();
         Ok(name.replace("${AWS::AccountId}", account).replace("${AWS::Region}", &self.region))
     }

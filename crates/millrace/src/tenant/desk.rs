@@ -1,11 +1,12 @@
 //! What every command has at hand: the services, the tenant, and what its stacks say.
 
+use account::Place;
 use anyhow::{Context as _, bail};
 use deployment::aws::Aws as Stacks;
 use deployment::cloud::{Cloud as _, Stack};
 use deployment::plan::{stack_name, tenants_prefix};
 use deployment::template::{DEPLOYMENT, PIPELINE, STORAGE};
-use tenancy::aws::{Aws, Place};
+use tenancy::aws::Aws;
 use tenancy::names::Tenant;
 use tenancy::record::Facts;
 

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use account::Place;
 use anyhow::Context as _;
-use tenancy::aws::{Aws, Place};
+use tenancy::aws::Aws;
 use tenancy::folder::Files;
 use tenancy::names::BROKER_PORT;
 use tenancy::onboard::write_down;

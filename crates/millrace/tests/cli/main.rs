@@ -6,6 +6,8 @@ mod alerts;
 mod bad_input;
 mod esm;
 mod eval;
+#[cfg(feature = "lake")]
+mod lake;
 mod readme;
 mod replay;
 mod run;

@@ -3,9 +3,8 @@
 use aws_sdk_s3::primitives::ByteStream;
 
 use super::Aws;
-use super::trouble::trouble;
 use crate::lake::Lake;
-use crate::trouble::{Kind, Trouble};
+use account::{Kind, Trouble};
 
 impl Lake for Aws {
     async fn get(&self, bucket: &str, key: &str) -> Result<Option<Vec<u8>>, Trouble> {
@@ -20,7 +19,7 @@ impl Lake for Aws {
                 let body = found.body.collect().await.map_err(|error| unread(error.to_string()))?;
                 Ok(Some(body.to_vec()))
             }
-            Err(error) => match trouble("GetObject", key, &error) {
+            Err(error) => match Trouble::of("GetObject", key, &error) {
                 missing if missing.kind == Kind::Missing => Ok(None),
                 other => Err(other),
             },
@@ -29,12 +28,12 @@ impl Lake for Aws {
 
     async fn put(&self, bucket: &str, key: &str, body: Vec<u8>) -> Result<(), Trouble> {
         let answer = self.s3.put_object().bucket(bucket).key(key).body(ByteStream::from(body)).send().await;
-        answer.map(drop).map_err(|error| trouble("PutObject", key, &error))
+        answer.map(drop).map_err(|error| Trouble::of("PutObject", key, &error))
     }
 
     async fn put_if_absent(&self, bucket: &str, key: &str, body: Vec<u8>) -> Result<bool, Trouble> {
         let call = self.s3.put_object().bucket(bucket).key(key).if_none_match("*").body(ByteStream::from(body));
-        match call.send().await.map_err(|error| trouble("PutObject", key, &error)) {
+        match call.send().await.map_err(|error| Trouble::of("PutObject", key, &error)) {
             Ok(_) => Ok(true),
             Err(trouble) if trouble.kind == Kind::AlreadyThere => Ok(false),
             Err(trouble) => Err(trouble),
@@ -45,7 +44,7 @@ impl Lake for Aws {
         let mut pages = self.s3.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().send();
         let mut keys = Vec::new();
         while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| trouble("ListObjectsV2", prefix, &error))?;
+            let page = page.map_err(|error| Trouble::of("ListObjectsV2", prefix, &error))?;
             keys.extend(page.contents().iter().filter_map(|object| object.key()).map(str::to_owned));
             if keys.len() >= count_max {
                 break;
@@ -60,7 +59,7 @@ impl Lake for Aws {
         let mut pages = call.into_paginator().send();
         let mut folders = Vec::new();
         while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| trouble("ListObjectsV2", prefix, &error))?;
+            let page = page.map_err(|error| Trouble::of("ListObjectsV2", prefix, &error))?;
             folders.extend(page.common_prefixes().iter().filter_map(|one| one.prefix()).map(str::to_owned));
         }
         folders.sort();
@@ -69,6 +68,6 @@ impl Lake for Aws {
 
     async fn delete(&self, bucket: &str, key: &str) -> Result<(), Trouble> {
         let answer = self.s3.delete_object().bucket(bucket).key(key).send().await;
-        answer.map(drop).map_err(|error| trouble("DeleteObject", key, &error))
+        answer.map(drop).map_err(|error| Trouble::of("DeleteObject", key, &error))
     }
 }

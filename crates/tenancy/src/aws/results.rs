@@ -5,9 +5,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Map, Value};
 
 use super::Aws;
-use super::trouble::trouble;
 use crate::results::Results;
-use crate::trouble::Trouble;
+use account::Trouble;
 
 /// An attribute as JSON. A number that JSON's numbers of 64 bits cannot hold stays a text, so that no digit is lost.
 fn json(value: AttributeValue) -> Value {
@@ -35,7 +34,7 @@ async fn all(query: QueryFluentBuilder, table: &str) -> Result<Vec<Value>, Troub
     let mut pages = query.into_paginator().send();
     let mut found = Vec::new();
     while let Some(page) = pages.next().await {
-        let page = page.map_err(|error| trouble("Query", table, &error))?;
+        let page = page.map_err(|error| Trouble::of("Query", table, &error))?;
         found.extend(page.items().iter().map(|item| Value::Object(object(item.clone()))));
     }
     Ok(found)

@@ -5,9 +5,8 @@ use aws_sdk_kinesis::types::{Shard, ShardIteratorType};
 use md5::{Digest as _, Md5};
 
 use super::Aws;
-use super::trouble::{incomplete, trouble};
-use crate::trouble::{Kind, Trouble};
 use crate::verify::{Arrival, DeviceState, Position, Witness};
+use account::{Kind, Trouble};
 
 /// Whether new records of this partition key come to the shard: it is open, and the key's MD5 is in its range (Kinesis Data
 /// Streams Developer Guide, "Partition key").
@@ -36,18 +35,18 @@ impl Witness for Aws {
                 None => call.stream_name(stream),
                 token => call.set_next_token(token),
             };
-            let page = call.send().await.map_err(|error| trouble("ListShards", stream, &error))?;
+            let page = call.send().await.map_err(|error| Trouble::of("ListShards", stream, &error))?;
             if let Some(shard) = page.shards().iter().find(|shard| takes(shard, partition_key)) {
                 break shard.shard_id().to_owned();
             }
             token = page.next_token().map(str::to_owned);
             if token.is_none() {
-                return Err(incomplete("ListShards", "no open shard takes the partition key"));
+                return Err(Trouble::incomplete("ListShards", "no open shard takes the partition key"));
             }
         };
         let call = self.kinesis.get_shard_iterator().stream_name(stream).shard_id(&shard);
         let answer = call.shard_iterator_type(ShardIteratorType::Latest).send().await;
-        let answer = answer.map_err(|error| trouble("GetShardIterator", &shard, &error))?;
+        let answer = answer.map_err(|error| Trouble::of("GetShardIterator", &shard, &error))?;
         Ok(Position { shard, iterator: answer.shard_iterator().map(str::to_owned) })
     }
 
@@ -58,7 +57,7 @@ impl Witness for Aws {
             return Err(Trouble { action: "GetRecords", subject, kind: Kind::Refused, message });
         };
         let answer = self.kinesis.get_records().shard_iterator(iterator).send().await;
-        let answer = answer.map_err(|error| trouble("GetRecords", &position.shard, &error))?;
+        let answer = answer.map_err(|error| Trouble::of("GetRecords", &position.shard, &error))?;
         position.iterator = answer.next_shard_iterator().map(str::to_owned);
         let arrival = |record: &aws_sdk_kinesis::types::Record| Arrival {
             sequence: record.sequence_number().to_owned(),
@@ -69,7 +68,7 @@ impl Witness for Aws {
 
     async fn committed(&self, table: &str, key: &str) -> Result<Option<String>, Trouble> {
         let call = self.dynamodb.get_item().table_name(table).key("pk", text(key)).consistent_read(true);
-        let answer = call.send().await.map_err(|error| trouble("GetItem", table, &error))?;
+        let answer = call.send().await.map_err(|error| Trouble::of("GetItem", table, &error))?;
         let last = answer.item().and_then(|item| item.get("last_seq"));
         Ok(last.and_then(|last| last.as_s().ok()).cloned())
     }
@@ -77,7 +76,7 @@ impl Witness for Aws {
     async fn device_state(&self, table: &str, tenant: &str, device: &str) -> Result<Option<DeviceState>, Trouble> {
         let call = self.dynamodb.get_item().table_name(table).key("pk", text(format!("{tenant}#{device}")));
         let answer = call.key("sk", text("S")).consistent_read(true).send().await;
-        let answer = answer.map_err(|error| trouble("GetItem", table, &error))?;
+        let answer = answer.map_err(|error| Trouble::of("GetItem", table, &error))?;
         let field = |item: &std::collections::HashMap<String, AttributeValue>, name: &str| match item.get(name) {
             Some(AttributeValue::S(text) | AttributeValue::N(text)) => text.clone(),
             _ => "?".to_owned(),
@@ -90,7 +89,7 @@ impl Witness for Aws {
         let mut pages = call.into_paginator().send();
         let mut lines = Vec::new();
         while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| trouble("FilterLogEvents", group, &error))?;
+            let page = page.map_err(|error| Trouble::of("FilterLogEvents", group, &error))?;
             let words = page.events().iter().filter_map(|event| event.message()).filter(|line| line.contains(word));
             lines.extend(words.map(str::to_owned));
         }

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use crate::trouble::Trouble;
+use account::Trouble;
 
 /// A place in a shard, from where on records are read.
 #[derive(Debug, Clone, PartialEq, Eq)]

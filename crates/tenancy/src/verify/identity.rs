@@ -6,7 +6,7 @@ use super::seen::Seen;
 use crate::issue::{held, own_thing};
 use crate::policy::{Ground, expected, says_the_same};
 use crate::registry::{Registry, Status};
-use crate::trouble::Trouble;
+use account::Trouble;
 
 /// A certificate that ends within so many seconds is told: thirty days.
 const ENDS_SOON_SECONDS: i64 = 30 * 86_400;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::StepResult;
-use crate::trouble::{Kind, Trouble};
+use account::{Kind, Trouble};
 
 /// Between two looks. A shard gives five reads a second to all that read it.
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);

@@ -11,7 +11,7 @@ use super::run::Case;
 use super::seen::{Seen, until};
 use crate::lake::Lake;
 use crate::record::Facts;
-use crate::trouble::Trouble;
+use account::Trouble;
 
 /// Largest object of the lake that is looked into, unpacked.
 const LAKE_BYTES_MAX: usize = 64 << 20;

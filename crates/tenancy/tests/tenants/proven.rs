@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use account::{Kind, Trouble};
 use telemetry::bronze::BronzeWriter;
 use telemetry::sequence::SequenceNumber;
 use tenancy::folder::Files;
@@ -12,7 +13,6 @@ use tenancy::names::Tenant;
 use tenancy::people::{People, Subscription};
 use tenancy::policy::{Ground, expected};
 use tenancy::record::Facts;
-use tenancy::trouble::{Kind, Trouble};
 use tenancy::verify::{Answer, Arrival, Case, DeviceState, Line, Position, StepResult, Validation, Witness, verify};
 
 use crate::world::World;
@@ -234,8 +234,8 @@ mod delegated {
 
     use std::collections::BTreeMap;
 
+    use account::Trouble;
     use tenancy::registry::{Certificate, Registry, Status, Thing};
-    use tenancy::trouble::Trouble;
 
     use super::Services;
 

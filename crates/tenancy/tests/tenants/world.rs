@@ -4,9 +4,9 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
+use account::{Kind, Trouble};
 use tenancy::keys::certificate_id;
 use tenancy::registry::{Certificate, Registry, Status, Thing};
-use tenancy::trouble::{Kind, Trouble};
 
 /// Where a run is cut off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
