@@ -257,7 +257,7 @@ async fn tell<W: AnalyzerWorld>(
     }
     let told = compare(world, id, job, profile, analysis).await?;
     let findings = told.iter().map(|told| FindingOfJob { job: &id.job, model: &job.model, told });
-    match world.put_if_absent(&key, &packed(&lines(findings))?).await {
+    match world.put_if_absent(&key, &packed(&lines(findings)?)?).await {
         Ok(_) => Ok(told),
         // Another one was quicker, and saw something else of the warm path.
         Err(PutError::Conflict(_)) => Ok(told_before(world, &key).await?.unwrap_or(told)),
@@ -317,7 +317,7 @@ async fn write_scores<W: PutIfAbsent>(
     told: &[Told],
     report: &Report,
 ) -> Result<(), JobError> {
-    let kept = lines(analysis.refused_kept.iter());
+    let kept = lines(analysis.refused_kept.iter())?;
     if !kept.is_empty() {
         world.put_if_absent(&key(id, "refused.ndjson.zst")?, &packed(&kept)?).await?;
     }
@@ -342,7 +342,7 @@ async fn write_scores<W: PutIfAbsent>(
         deviation: known.scores.deviation(),
         anomalies: anomalies.get(device).copied().unwrap_or_default(),
     });
-    world.put_if_absent(&gold(id, "model_scores", last)?, &packed(&lines(scores))?).await?;
+    world.put_if_absent(&gold(id, "model_scores", last)?, &packed(&lines(scores)?)?).await?;
     Ok(())
 }
 
@@ -359,15 +359,14 @@ fn key(id: &JobId, name: &str) -> Result<Key, StoreError> {
 }
 
 /// One JSON object a line. Numbers that JSON has no form for are `null`.
-fn lines<T: Serialize>(rows: impl Iterator<Item = T>) -> String {
+fn lines<T: Serialize>(rows: impl Iterator<Item = T>) -> Result<String, StoreError> {
     let mut text = String::new();
     for row in rows {
-        if let Ok(line) = serde_json::to_string(&row) {
-            text.push_str(&line);
-            text.push('\n');
-        }
+        let line = serde_json::to_string(&row);
+        text.push_str(&line.map_err(|error| StoreError::permanent("write as JSON", "gold", error.to_string()))?);
+        text.push('\n');
     }
-    text
+    Ok(text)
 }
 
 fn packed(text: &str) -> Result<Vec<u8>, StoreError> {
