@@ -10,14 +10,15 @@ use anomaly_core::{DeviceName, Profile};
 use foldhash::quality::RandomState;
 use platform::ports::{ReadRange, StoreError};
 use serde::Serialize;
+use telemetry::inference::{MetricNames, Row};
 
 use crate::episode::{Course, Episode, Step};
 use crate::job::{Job, JobId};
+use crate::line::Line;
 use crate::lines::LinesError;
 use crate::pairs::{Pair, PairReader, PartError};
 use crate::refusal::{Reason, Refusal};
-use crate::row::{MetricNames, Row};
-use crate::survey::{Line, Survey};
+use crate::survey::Survey;
 
 /// Findings that are kept. A model that finds more is no model; the rest are counted.
 pub const FINDINGS_MAX: usize = 10_000;
@@ -134,7 +135,7 @@ pub async fn analyze<W: ReadRange>(
             Err(refusal) => refused.note(name, None, refusal),
         }
     }
-    let lines = survey.lines(profile);
+    let lines = survey.lines(profile, &job.lines);
     let mut judge =
         Judge { survey: &survey, lines: &lines, courses: HashMap::default(), findings: Findings::default(), number: 0 };
     for (_, name) in sound {

@@ -5,9 +5,10 @@
 //! from what is usual for the device in the job.
 
 use anomaly_core::{Anomaly, AnomalyId, Contribution, DetectorId, Explanation, Outcome, Profile, Severity, Timestamp};
+use telemetry::inference::{MetricNames, Row};
 
-use crate::row::{MetricNames, Row};
-use crate::survey::{DeviceSurvey, Line};
+use crate::line::Line;
+use crate::survey::DeviceSurvey;
 
 /// Rows below half of the line that end an episode.
 const QUIET_ROWS: u32 = 10;
@@ -138,7 +139,7 @@ impl Episode {
         contributions.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.metric.cmp(&b.1.metric)));
         let metrics: Vec<String> = contributions.iter().map(|(_, one)| one.metric.clone()).collect();
         let lasted = duration(self.end.millis() - self.onset.millis());
-        let line_score = line.tail.score_of(line.probability);
+        let line_score = line.score;
         let median = line.tail.median();
         let course = match (self.rows, self.is_open) {
             (1, _) => "one row".to_owned(),

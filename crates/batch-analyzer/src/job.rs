@@ -11,9 +11,14 @@
 //!
 //! The tenant is that of the folder. A row that says otherwise is refused.
 
-use anomaly_core::{METRICS_MAX, MetricName, TenantName};
+use std::collections::BTreeMap;
+
+use anomaly_core::TenantName;
 use platform::model::{Key, KeyError};
 use serde::{Deserialize, Serialize};
+use telemetry::inference::Columns;
+
+use crate::survey::ASSETS_MAX;
 
 /// Where jobs are.
 pub const PREFIX: &str = "inference/";
@@ -92,24 +97,9 @@ impl std::fmt::Display for JobId {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rows {
     /// Comma-separated, without a head.
-    Csv(Vec<Column>),
+    Csv(Columns),
     /// One JSON object a line: `device`, `ts`, and a number for each metric; what else it has is passed over.
     JsonLines,
-}
-
-/// What a column of a CSV row is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Column {
-    /// The tenant, which must be that of the job.
-    Tenant,
-    /// The device.
-    Device,
-    /// The time.
-    Time,
-    /// A metric of this name.
-    Metric(String),
-    /// Nothing of interest here.
-    Other,
 }
 
 /// Where a result's score is.
@@ -125,7 +115,7 @@ pub enum ScorePlace {
 }
 
 /// A checked description.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Job {
     /// The model whose scores these are.
     pub model: String,
@@ -139,6 +129,9 @@ pub struct Job {
     pub parts: Vec<String>,
     /// Patterns of the devices that the model was trained on; empty for all.
     pub devices: Vec<String>,
+    /// By type of asset: the score from which on the model's training says that it is too high. A type that is not among them has
+    /// its line from the job's own scores.
+    pub lines: BTreeMap<String, f64>,
 }
 
 /// What is wrong with a description, all of it.
@@ -161,6 +154,8 @@ struct Text {
     parts: Vec<String>,
     #[serde(default)]
     devices: Vec<String>,
+    #[serde(default)]
+    lines: BTreeMap<String, f64>,
 }
 
 #[derive(Deserialize)]
@@ -176,7 +171,7 @@ impl Job {
     /// # Errors
     /// [`JobErrors`] with every mistake.
     pub fn parse(bytes: &[u8]) -> Result<Self, JobErrors> {
-        let text: Text =
+        let mut text: Text =
             serde_json::from_slice(bytes).map_err(|error| JobErrors(vec![format!("it is no description: {error}")]))?;
         let mut mistakes = Vec::new();
         if text.version != VERSION {
@@ -186,13 +181,14 @@ impl Job {
             mistakes.push(format!("`model` must have 1 to {NAME_BYTES_MAX} bytes"));
         }
         let rows = rows(&text, &mut mistakes);
-        let score = score(text.score, &rows, &mut mistakes);
+        let score = score(text.score.take(), &rows, &mut mistakes);
         check_parts(&text.parts, &mut mistakes);
+        let lines = lines(std::mem::take(&mut text.lines), &mut mistakes);
         if !mistakes.is_empty() {
             return Err(JobErrors(mistakes));
         }
         let Text { model, joined, parts, devices, .. } = text;
-        Ok(Self { model, rows, is_joined: joined, score, parts, devices })
+        Ok(Self { model, rows, is_joined: joined, score, parts, devices, lines })
     }
 }
 
@@ -212,35 +208,21 @@ fn rows(text: &Text, mistakes: &mut Vec<String>) -> Rows {
     }
 }
 
-fn columns(names: &[String], mistakes: &mut Vec<String>) -> Vec<Column> {
-    let mut columns = Vec::with_capacity(names.len());
-    for (index, name) in names.iter().enumerate() {
-        if name != "-" && names[..index].contains(name) {
-            mistakes.push(format!("`columns` has `{}` twice", name.escape_debug()));
-        }
-        columns.push(match name.as_str() {
-            "tenant" => Column::Tenant,
-            "device" => Column::Device,
-            "ts" => Column::Time,
-            "-" => Column::Other,
-            metric => {
-                if let Err(error) = MetricName::new(metric) {
-                    mistakes.push(format!("`columns`: {error}"));
-                }
-                Column::Metric(metric.to_owned())
-            }
-        });
+fn columns(names: &[String], mistakes: &mut Vec<String>) -> Columns {
+    Columns::new(names.iter().map(String::as_str)).unwrap_or_else(|found| {
+        mistakes.extend(found.into_iter().map(|mistake| format!("`columns`: {mistake}")));
+        Columns::default()
+    })
+}
+
+fn lines(lines: BTreeMap<String, f64>, mistakes: &mut Vec<String>) -> BTreeMap<String, f64> {
+    if lines.len() > ASSETS_MAX {
+        mistakes.push(format!("`lines` has {} types of asset, the limit is {ASSETS_MAX}", lines.len()));
     }
-    for (column, name) in [(Column::Device, "device"), (Column::Time, "ts")] {
-        if !columns.contains(&column) {
-            mistakes.push(format!("`columns` lacks `{name}`: without it a score belongs to nothing"));
-        }
+    for (asset, line) in lines.iter().filter(|(_, line)| !line.is_finite()) {
+        mistakes.push(format!("`lines`: that of `{}` is {line}, which is no score", asset.escape_debug()));
     }
-    let metrics = columns.iter().filter(|column| matches!(column, Column::Metric(_))).count();
-    if metrics > METRICS_MAX {
-        mistakes.push(format!("`columns` has {metrics} metrics, the limit is {METRICS_MAX}; name the others `-`"));
-    }
-    columns
+    lines
 }
 
 fn score(text: Option<ScoreText>, rows: &Rows, mistakes: &mut Vec<String>) -> ScorePlace {
@@ -282,22 +264,18 @@ mod tests {
     #[test]
     fn a_description_is_read() {
         let text = br#"{"version":1,"model":"pumps-7","format":"csv","columns":["device","ts","-","temperature"],
-                        "joined":true,"score":4,"parts":["b.csv","a/x.csv"],"devices":["pump-*"]}"#;
+                        "joined":true,"score":4,"parts":["b.csv","a/x.csv"],"devices":["pump-*"],"lines":{"pump":1.5}}"#;
         let job = Job::parse(text).unwrap();
         assert_eq!(
             job,
             Job {
                 model: "pumps-7".to_owned(),
-                rows: Rows::Csv(vec![
-                    Column::Device,
-                    Column::Time,
-                    Column::Other,
-                    Column::Metric("temperature".to_owned())
-                ]),
+                rows: Rows::Csv(Columns::new(["device", "ts", "-", "temperature"]).unwrap()),
                 is_joined: true,
                 score: ScorePlace::Column(4),
                 parts: vec!["b.csv".to_owned(), "a/x.csv".to_owned()],
                 devices: vec!["pump-*".to_owned()],
+                lines: BTreeMap::from([("pump".to_owned(), 1.5)]),
             }
         );
     }

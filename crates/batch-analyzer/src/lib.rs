@@ -11,21 +11,19 @@
 
 pub mod analysis;
 pub mod config;
+pub mod crest;
 pub mod episode;
 pub mod event;
-mod fields;
 pub mod handler;
 pub mod job;
 #[cfg(feature = "lambda")]
 pub mod lambda;
+pub mod line;
 pub mod lines;
-pub mod moments;
 pub mod pairs;
 pub mod record;
 pub mod refusal;
 pub mod report;
-pub mod row;
-pub mod sample;
 pub mod score;
 pub mod survey;
 pub mod tail;

@@ -4,6 +4,7 @@
 
 use platform::model::Key;
 use platform::ports::{ReadRange, StoreError};
+use telemetry::inference::LINE_BYTES_MAX;
 
 use crate::unpack::{Unpack, UnpackError};
 
@@ -11,8 +12,6 @@ use crate::unpack::{Unpack, UnpackError};
 const STRETCH_BYTES: usize = 8 << 20;
 /// How much is unpacked at once.
 const PLAIN_BYTES: usize = 1 << 20;
-/// Longest line. A line that is longer is refused, and the rest of it passed over.
-pub const LINE_BYTES_MAX: usize = 1 << 20;
 
 /// Why lines end before the object does.
 #[derive(Debug, thiserror::Error)]

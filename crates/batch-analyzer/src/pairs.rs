@@ -5,11 +5,12 @@
 //! counting.
 
 use platform::ports::{ReadRange, StoreError};
+use serde_json::value::RawValue;
+use telemetry::inference::{Columns, MetricNames, Row, RowReader};
 
-use crate::job::{Job, JobId};
+use crate::job::{Job, JobId, Rows};
 use crate::lines::{Line, Lines, LinesError};
 use crate::refusal::{Reason, Refusal};
-use crate::row::{MetricNames, Row, RowReader};
 use crate::score::ScoreReader;
 
 /// Reads the parts of one job, one after the other.
@@ -17,6 +18,7 @@ use crate::score::ScoreReader;
 pub struct PairReader {
     rows: RowReader,
     scores: ScoreReader,
+    is_csv: bool,
     is_joined: bool,
 }
 
@@ -75,9 +77,14 @@ impl PairReader {
     /// For the parts of a job.
     #[must_use]
     pub fn new(id: &JobId, job: &Job) -> Self {
+        let columns = match &job.rows {
+            Rows::Csv(columns) => columns.clone(),
+            Rows::JsonLines => Columns::default(),
+        };
         Self {
-            rows: RowReader::new(&id.tenant, &job.rows),
+            rows: RowReader::new(&id.tenant, columns),
             scores: ScoreReader::new(&job.rows, &job.score),
+            is_csv: matches!(job.rows, Rows::Csv(_)),
             is_joined: job.is_joined,
         }
     }
@@ -85,7 +92,7 @@ impl PairReader {
     /// The metrics' names so far.
     #[must_use]
     pub fn names(&self) -> &MetricNames {
-        &self.rows.names
+        self.rows.names()
     }
 
     /// Begins a part. Nothing is read yet.
@@ -133,17 +140,25 @@ impl PairReader {
     }
 
     fn read_apart(&mut self, row: &[u8], result: &[u8]) -> Result<f64, Refusal> {
-        self.rows.read(row)?;
+        self.read_row(row)?;
         self.scores.read(result, 0)
     }
 
     fn read_joined(&mut self, line: &[u8]) -> Result<f64, Refusal> {
-        if self.rows.is_csv() {
-            self.rows.read(line)?;
+        let answer = self.read_row(line)?;
+        if self.is_csv {
             return self.scores.read(line, self.rows.width());
         }
-        let answer = self.rows.read(line)?;
         self.scores.read_joined(answer, line)
+    }
+
+    /// Returns what the model answered, where it stands in a row of JSON.
+    fn read_row<'l>(&mut self, line: &'l [u8]) -> Result<Option<&'l RawValue>, Refusal> {
+        if self.is_csv {
+            self.rows.read_csv(line)?;
+            return Ok(None);
+        }
+        Ok(self.rows.read_json(line)?)
     }
 }
 

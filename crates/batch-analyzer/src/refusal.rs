@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use telemetry::inference::RowError;
 
 /// Longest piece of a line that is shown in a detail, in characters.
 const SHOWN_CHARS_MAX: usize = 60;
@@ -11,7 +12,7 @@ const SHOWN_CHARS_MAX: usize = 60;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// A line has more than [`crate::lines::LINE_BYTES_MAX`] bytes.
+    /// A line has more than [`telemetry::inference::LINE_BYTES_MAX`] bytes.
     TooLong,
     /// A row is not in the form that the job says.
     BadRow,
@@ -71,6 +72,20 @@ impl Refusal {
     /// With a detail.
     pub(crate) fn new(reason: Reason, detail: impl fmt::Display) -> Self {
         Self { reason, detail: detail.to_string() }
+    }
+}
+
+impl From<RowError> for Refusal {
+    fn from(error: RowError) -> Self {
+        let reason = match &error {
+            RowError::TooLong => Reason::TooLong,
+            RowError::Misshapen(_) => Reason::BadRow,
+            RowError::ForeignTenant => Reason::ForeignTenant,
+            RowError::Device(_) => Reason::UnknownDevice,
+            RowError::Time => Reason::BadTime,
+            RowError::TooMany(_) => Reason::TooMany,
+        };
+        Self::new(reason, error)
     }
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::analysis::Analysis;
 use crate::job::{Job, JobId};
+use crate::line::Drawn;
 use crate::record::Told;
 use crate::refusal::Reason;
 
@@ -60,9 +61,11 @@ pub struct Asset {
     pub rows: u64,
     /// The score that the middle row has.
     pub median: Option<f64>,
-    /// The score on the alarm line; none: there are too few rows to draw one.
+    /// The score on the alarm line; none: there are too few rows to draw one, or all have one score.
     pub line: Option<f64>,
-    /// Probability of a row beyond the line while all is well.
+    /// Who has drawn it.
+    pub drawn: Option<Drawn>,
+    /// Probability of a row beyond the line while all is well, by the tail of the job's rows.
     pub probability: Option<f64>,
 }
 
@@ -78,8 +81,9 @@ impl Report {
                 devices: of_asset().count() as u64,
                 rows: of_asset().map(|device| device.rows).sum(),
                 median: line.as_ref().map(|line| line.tail.median()),
-                line: line.as_ref().map(|line| line.tail.score_of(line.probability)),
-                probability: line.as_ref().map(|line| line.probability),
+                line: line.as_ref().map(|line| line.score),
+                drawn: line.as_ref().map(|line| line.drawn),
+                probability: line.as_ref().map(|line| line.tail.of(line.score)),
             };
             assets.insert(asset.clone(), known);
         }
@@ -113,14 +117,14 @@ impl Report {
         let span = self.span.map_or_else(|| "no time".to_owned(), |(first, last)| format!("{first} to {last}"));
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{} rows of {} devices in {} parts, {span}.\n", self.rows, self.devices, self.parts);
-        text.push_str("| type of asset | devices | rows | usual score | alarm line | probability of the line |\n|---|---|---|---|---|---|\n");
+        text.push_str("| type of asset | devices | rows | usual score | alarm line | drawn by | probability of the line |\n|---|---|---|---|---|---|---|\n");
         for (name, asset) in &self.assets {
-            let number =
-                |value: Option<f64>| value.map_or_else(|| "too few rows".to_owned(), |value| format!("{value:.4}"));
+            let number = |value: Option<f64>| value.map_or_else(|| "none".to_owned(), |value| format!("{value:.4}"));
+            let drawn = asset.drawn.map_or("", Drawn::as_str);
             let probability = asset.probability.map_or_else(String::new, |value| format!("{value:.1e}"));
             let (median, line) = (number(asset.median), number(asset.line));
-            let _ =
-                writeln!(text, "| {name} | {} | {} | {median} | {line} | {probability} |", asset.devices, asset.rows);
+            let Asset { devices, rows, .. } = asset;
+            let _ = writeln!(text, "| {name} | {devices} | {rows} | {median} | {line} | {drawn} | {probability} |");
         }
         let _ = writeln!(
             text,

@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use telemetry::inference::Fields;
 
-use crate::fields::Fields;
 use crate::job::{Rows, ScorePlace};
 use crate::refusal::{Reason, Refusal, Shown};
 
@@ -79,12 +79,14 @@ impl ScoreReader {
             let text = std::str::from_utf8(line).map_err(|_| none())?;
             return self.of_json(text, line);
         }
-        self.fields.split(line);
+        if !self.fields.split(line) {
+            return Err(none());
+        }
         let index = match self.place {
             ScorePlace::Column(column) => Some(column),
             _ => self.fields.len().checked_sub(1).filter(|last| *last >= width),
         };
-        let field = self.fields.get(index.ok_or_else(none)?);
+        let field = self.fields.get(index.ok_or_else(none)?).ok_or_else(none)?;
         finite(field.parse().map_err(|_| none())?, line)
     }
 
@@ -119,6 +121,8 @@ fn finite(score: f64, line: &[u8]) -> Result<f64, Refusal> {
 
 #[cfg(test)]
 mod tests {
+    use telemetry::inference::Columns;
+
     use super::*;
 
     fn json(place: &ScorePlace, line: &str) -> Result<f64, Reason> {
@@ -126,7 +130,9 @@ mod tests {
     }
 
     fn csv(place: &ScorePlace, line: &str, width: usize) -> Result<f64, Reason> {
-        ScoreReader::new(&Rows::Csv(Vec::new()), place).read(line.as_bytes(), width).map_err(|refusal| refusal.reason)
+        ScoreReader::new(&Rows::Csv(Columns::default()), place)
+            .read(line.as_bytes(), width)
+            .map_err(|refusal| refusal.reason)
     }
 
     #[test]

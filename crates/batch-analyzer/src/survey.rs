@@ -1,30 +1,53 @@
 //! What a job's rows look like as a whole: the first of two readings, from which the alarm lines follow.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::BuildHasher as _;
 
 use anomaly_core::{DEVICES_MAX, DeviceName, Profile, Timestamp};
+use foldhash::fast::FixedState;
 use foldhash::quality::RandomState;
+use telemetry::inference::{Moments, Row, STRETCH_MS, Sample, mix};
 
-use crate::moments::Moments;
+use crate::line::{Line, Scores};
 use crate::refusal::{Reason, Refusal};
-use crate::row::Row;
-use crate::sample::Sample;
-use crate::tail::{Tail, Watched};
+use crate::tail::Watched;
 
 /// Types of asset that are told apart. Devices of further types are judged with those of no type.
 pub const ASSETS_MAX: usize = 64;
 /// Name of the devices that the profile gives no type.
 pub const NO_ASSET: &str = "other";
+/// Scores of rows in a sample at most: enough for a tail probability of one in a thousand to rest on sixteen of them.
+const ROWS_KEPT_MAX: usize = 16_384;
+/// Stretches of time in a sample at most.
+const STRETCHES_KEPT_MAX: usize = 8_192;
+/// The seed is fixed: the same rows are chosen each time. Nobody gains by choosing which.
+const SEED: u64 = 0x6d69_6c6c_7261_6365;
+/// Lines of a part have numbers below this, those of the next part begin there.
+const LINES_OF_PART: u64 = 1 << 40;
 /// False alerts a device and week that are put up with where the profile does not say.
 const ALERTS_PER_WEEK: f64 = 0.3;
 
 /// What is known of all rows.
 #[derive(Debug, Default)]
 pub struct Survey {
-    assets: BTreeMap<String, Sample>,
+    assets: BTreeMap<String, AssetSurvey>,
     devices: HashMap<String, DeviceSurvey, RandomState>,
     /// Rows that count.
     pub rows: u64,
+}
+
+/// Samples of the scores of a type of asset.
+#[derive(Debug)]
+struct AssetSurvey {
+    rows: Sample,
+    /// The highest score of a device in six hours.
+    stretches: Sample,
+}
+
+impl Default for AssetSurvey {
+    fn default() -> Self {
+        Self { rows: Sample::new(ROWS_KEPT_MAX, SEED), stretches: Sample::new(STRETCHES_KEPT_MAX, SEED) }
+    }
 }
 
 /// What is known of a device.
@@ -42,23 +65,9 @@ pub struct DeviceSurvey {
     pub scores: Moments,
     /// Its metrics, by number.
     pub metrics: BTreeMap<u16, Moments>,
-}
-
-/// The alarm line of a type of asset.
-#[derive(Debug, Clone)]
-pub struct Line {
-    /// The scores' distribution.
-    pub tail: Tail,
-    /// Tail probability of a row that is on the line.
-    pub probability: f64,
-}
-
-impl Line {
-    /// A score in units of the alarm line: 1.0 on it, 0 for what every row has.
-    #[must_use]
-    pub fn strength(&self, score: f64) -> f64 {
-        libm::log(self.tail.of(score)) / libm::log(self.probability)
-    }
+    /// A number of its own, and the stretch of time with its highest score that was looked at last.
+    number: u64,
+    stretch: (i64, f64),
 }
 
 impl Survey {
@@ -73,15 +82,18 @@ impl Survey {
                 return Err(Refusal::new(Reason::TooMany, what));
             }
             let asset = self.asset_of(&row.device, profile);
-            self.devices.insert(row.device.clone(), DeviceSurvey::new(asset, row.at));
+            self.devices.insert(row.device.clone(), DeviceSurvey::new(asset, row));
         }
         let Some(device) = self.devices.get_mut(&row.device) else { return Ok(()) };
         device.add(row, score);
         if !self.assets.contains_key(&device.asset) {
-            self.assets.insert(device.asset.clone(), Sample::default());
+            self.assets.insert(device.asset.clone(), AssetSurvey::default());
         }
-        if let Some(sample) = self.assets.get_mut(&device.asset) {
-            sample.add(place.0, place.1, score);
+        if let Some(asset) = self.assets.get_mut(&device.asset) {
+            asset.rows.add(place.0 as u64 * LINES_OF_PART + place.1, score);
+            if let Some(number) = device.rises(row.at, score) {
+                asset.stretches.add(number, score);
+            }
         }
         self.rows += 1;
         Ok(())
@@ -98,8 +110,10 @@ impl Survey {
     /// Adds all that the other one has seen: the rows of a part that has turned out to be whole.
     pub fn merge(&mut self, other: Self) {
         self.rows += other.rows;
-        for (asset, sample) in other.assets {
-            self.assets.entry(asset).or_default().merge(sample);
+        for (asset, samples) in other.assets {
+            let known = self.assets.entry(asset).or_default();
+            known.rows.merge(samples.rows);
+            known.stretches.merge(samples.stretches);
         }
         for (name, device) in other.devices {
             let has_room = self.devices.len() < DEVICES_MAX;
@@ -130,27 +144,44 @@ impl Survey {
         self.devices.iter().map(|(name, device)| (name.as_str(), device)).collect()
     }
 
-    /// The alarm lines by type of asset. A type with too few rows has none.
+    /// The alarm lines by type of asset, where the model's training has found `trained`. A type with too few rows has none.
     #[must_use]
-    pub fn lines(&self, profile: &Profile) -> BTreeMap<String, Option<Line>> {
-        let budget = profile.sensitivity.unwrap_or(ALERTS_PER_WEEK);
+    pub fn lines(&self, profile: &Profile, trained: &BTreeMap<String, f64>) -> BTreeMap<String, Option<Line>> {
+        let alerts_per_week = profile.sensitivity.unwrap_or(ALERTS_PER_WEEK);
         let mut watched: BTreeMap<&str, Watched> = BTreeMap::new();
         // In order of name, so that sums of numbers come out the same each time.
         for device in self.devices().values() {
             watched.entry(&device.asset).or_default().add(device.rows, device.first, device.last);
         }
-        let line = |(asset, sample): (&String, &Sample)| {
-            let probability = watched.get(asset.as_str()).map(|watched| watched.line(budget));
-            let tail = Tail::fit(sample.sorted());
-            (asset.clone(), tail.zip(probability).map(|(tail, probability)| Line { tail, probability }))
+        let line = |(asset, samples): (&String, &AssetSurvey)| {
+            let scores = Scores {
+                rows: samples.rows.sorted(),
+                highest: samples.stretches.sorted(),
+                watched: watched.get(asset.as_str()).copied().unwrap_or_default(),
+                alerts_per_week,
+                trained: trained.get(asset).copied(),
+            };
+            (asset.clone(), Line::draw(scores))
         };
         self.assets.iter().map(line).collect()
     }
 }
 
 impl DeviceSurvey {
-    fn new(asset: String, at: Timestamp) -> Self {
-        Self { asset, rows: 0, first: at, last: at, scores: Moments::default(), metrics: BTreeMap::new() }
+    fn new(asset: String, row: &Row) -> Self {
+        let number = FixedState::with_seed(SEED).hash_one(row.device.as_str());
+        let (scores, metrics) = (Moments::default(), BTreeMap::new());
+        Self { asset, rows: 0, first: row.at, last: row.at, scores, metrics, number, stretch: (0, f64::NEG_INFINITY) }
+    }
+
+    /// The number of the row's stretch of time, if the score is the highest in it so far.
+    fn rises(&mut self, at: Timestamp, score: f64) -> Option<u64> {
+        let stretch = at.millis().div_euclid(STRETCH_MS);
+        if self.stretch.0 == stretch && score <= self.stretch.1 {
+            return None;
+        }
+        self.stretch = (stretch, score);
+        Some(mix(self.number ^ mix(stretch as u64)))
     }
 
     fn add(&mut self, row: &Row, score: f64) {

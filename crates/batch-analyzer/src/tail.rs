@@ -24,7 +24,7 @@ const ROUNDS_MAX: usize = 5;
 /// No lighter tail than an exponential one is believed, and none that has no mean.
 const SHAPE_MAX: f64 = 0.9;
 /// Milliseconds in a week.
-const WEEK_MS: f64 = 604_800_000.0;
+pub(crate) const WEEK_MS: f64 = 604_800_000.0;
 
 /// The distribution of the scores of one type of asset.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,6 +78,13 @@ impl Tail {
             libm::exp(-excess / self.scale)
         };
         (ABOVE_THRESHOLD * beyond).max(TAIL_MIN)
+    }
+
+    /// Share of the rows above a score.
+    #[must_use]
+    pub fn share_above(&self, score: f64) -> f64 {
+        let above = self.body.len() - self.body.partition_point(|one| *one <= score);
+        above as f64 / self.body.len() as f64
     }
 
     /// The score that the middle row has.

@@ -4,10 +4,9 @@
 //! and comes again for the rest.
 
 use flate2::{Decompress, FlushDecompress, Status};
+use telemetry::inference::ZSTD_WINDOW_LOG_MAX;
 use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation as _, OutBuffer};
 
-/// Largest window of zstd that is followed back, as a power of two: 8 MiB, what `zstd` writes up to level 19.
-const WINDOW_LOG_MAX: u32 = 23;
 /// Window of a gzip member: 32 KiB (RFC 1951).
 const GZIP_WINDOW_BITS: u8 = 15;
 
@@ -126,7 +125,7 @@ impl Unpack {
 
 fn zstd_decoder() -> std::io::Result<Decoder<'static>> {
     let mut decoder = Decoder::new()?;
-    decoder.set_parameter(DParameter::WindowLogMax(WINDOW_LOG_MAX))?;
+    decoder.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG_MAX))?;
     Ok(decoder)
 }
 

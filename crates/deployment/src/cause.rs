@@ -42,8 +42,10 @@ pub fn remedy(reason: &str) -> &'static str {
         "a quota of the account is used up: have it raised in Service Quotas, or run `millrace deploy` again later"
     } else if has(&["bucket you tried to delete is not empty", "bucketnotempty"]) {
         "the bucket has objects: empty it and run the command again"
+    } else if has(&["policy is attached to one or more principals"]) {
+        "the tenant has devices: take it off first, `millrace tenant remove NAME --export DIR`, and run the command again"
     } else {
-        "mend that and run `millrace deploy` again: what is deployed already stays, the rest is made"
+        "mend that and run the command again: what is done already stays, the rest is done"
     }
 }
 
@@ -74,6 +76,12 @@ mod tests {
         let cause = first_cause(&events).unwrap();
         assert_eq!(cause.resource, "Scorer");
         assert!(remedy(cause.reason.as_ref().unwrap()).contains("uploads it"));
+    }
+
+    #[test]
+    fn a_tenant_whose_devices_hold_its_policy_is_taken_off_first() {
+        let reason = "The policy cannot be deleted as the policy is attached to one or more principals (name=p)";
+        assert!(remedy(reason).contains("millrace tenant remove"));
     }
 
     #[test]

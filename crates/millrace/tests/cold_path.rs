@@ -14,8 +14,6 @@ use std::process::{Child, Command, Output, Stdio};
 use anomaly_core::{
     DeviceName, Engine, Finite, MetricName, Observation, ProfileSet, Quality, Reading, Scored, TenantName, Timestamp,
 };
-use evaluation::{Grace, Incidents, Span, Spans, match_alerts};
-use model_server::artifact::card;
 use platform::embedded::Local;
 use platform::model::{AnomalyRecord, Transaction};
 use platform::ports::CommitTransaction as _;
@@ -24,8 +22,6 @@ use simulator::{Emission, Plant, PlantConfig};
 const PROFILE: &str = "[assets.pump]\ndevices = [\"pump-*\"]\n[assets.press]\ndevices = [\"press-*\"]\n\
     [assets.compressor]\ndevices = [\"compressor-*\"]\n";
 const DAY_MS: i64 = 86_400_000;
-/// As `millrace eval plant` judges.
-const GRACE: Grace = Grace { found_ms: 30 * 60_000, echo_ms: 2 * 3_600_000 };
 /// What both recordings are made with; the longer one goes on as the shorter one.
 const PLANT: [&str; 14] = [
     "simulate",
@@ -143,37 +139,6 @@ fn warm_path(dir: &Path) {
     });
 }
 
-/// Rows of a job as episodes beyond the line that training drew, judged.
-fn by_trained_line(room: &Room, job: &str, lines: &BTreeMap<String, f64>) -> Incidents {
-    let part = |name: &str| {
-        let path = room.path("data/lake/inference/demo").join(job).join(name);
-        std::fs::read_to_string(path).unwrap()
-    };
-    let (input, output) = (part("input/part-00000.jsonl"), part("output/part-00000.jsonl.out"));
-    assert_eq!(input.lines().count(), output.lines().count());
-    let mut courses: BTreeMap<String, (u32, Vec<i64>)> = BTreeMap::new();
-    for (row, result) in input.lines().zip(output.lines()) {
-        let row: serde_json::Value = serde_json::from_str(row).unwrap();
-        let result: serde_json::Value = serde_json::from_str(result).unwrap();
-        let device = row["device"].as_str().unwrap();
-        let Some(score) = result["score"].as_f64() else { continue };
-        let line = lines[device.split('-').next().unwrap()];
-        let (quiet, alerts) = courses.entry(device.to_owned()).or_insert((10, Vec::new()));
-        if score > line && *quiet >= 10 {
-            alerts.push(row["ts"].as_i64().unwrap());
-        }
-        *quiet = if score > line { 0 } else { *quiet + 1 };
-    }
-    let truth: simulator::Truth = serde_json::from_slice(&std::fs::read(room.path("truth.json")).unwrap()).unwrap();
-    let mut judged = Incidents { observed_ms: 10 * 7 * DAY_MS, ..Incidents::default() };
-    for (device, (_, alerts)) in &courses {
-        let faults = truth.faults.iter().filter(|fault| fault.device_name == *device);
-        let spans = Spans::new(faults.map(|fault| Span::new(fault.start_ms, fault.end_ms).unwrap()).collect());
-        judged.absorb(&Incidents::of(&match_alerts(&spans, alerts, GRACE), 0));
-    }
-    judged
-}
-
 #[test]
 fn what_months_have_taught_is_judged_beside_the_warm_path() {
     let room = Room(tempfile::tempdir().unwrap());
@@ -215,15 +180,12 @@ fn what_months_have_taught_is_judged_beside_the_warm_path() {
         assert!(total["rows"].parse::<f64>().unwrap() > 20_000.0, "{analyzed}");
         let judged =
             room.run(&["model", "evaluate", &job, "--truth", "truth.json", "--dir", "data", "--output", "csv"]);
-        let card = card(&std::fs::read(room.path(&file)).unwrap()).unwrap();
-        let by_line = by_trained_line(&room, kind, &card.lines);
-        println!("{kind}: lines {:?}\n{analyzed}{judged}by the trained line: {by_line:?}", card.lines);
-        println!("  recall {:?}, precision {:?}", by_line.recall(), by_line.precision());
+        println!("{kind}\n{analyzed}{judged}");
         let judged = table(&judged);
         let number = |who: &str, column: &str| judged[who][column].parse::<f64>().unwrap_or(0.0);
         assert!(number("warm path", "recall") > 0.4, "{judged:?}");
         assert!(number("both", "found") >= number("warm path", "found"), "who is told more finds no less");
-        assert!(by_line.recall().unwrap() > 0.2 && by_line.precision().unwrap() > 0.3, "{by_line:?}");
+        assert!(number("model", "recall") > 0.2 && number("model", "precision") > 0.3, "{judged:?}");
     }
     let listed = room.run(&["model", "list", "--dir", "data", "--output", "csv"]);
     assert_eq!(listed.lines().count(), 3, "{listed}");
@@ -233,34 +195,11 @@ fn what_months_have_taught_is_judged_beside_the_warm_path() {
 fn what_cannot_be_is_said_with_what_to_do() {
     let room = Room(tempfile::tempdir().unwrap());
     std::fs::write(room.path("rows.csv"), "p,1793534400,1\n").unwrap();
-    room.run(&[
-        "model",
-        "train",
-        "--kind",
-        "engine",
-        "--name",
-        "m",
-        "--columns",
-        "device,ts,t",
-        "rows.csv",
-        "--out",
-        "m",
-    ]);
+    let train = ["model", "train", "--kind", "engine", "--name", "m", "--columns", "device,ts,t"];
+    room.run(&[&train[..], &["rows.csv", "--out", "m"]].concat());
     room.run(&["model", "publish", "m", "--dir", "data"]);
     std::fs::write(room.path("other.csv"), "p,1793534400,2\n").unwrap();
-    room.run(&[
-        "model",
-        "train",
-        "--kind",
-        "engine",
-        "--name",
-        "m",
-        "--columns",
-        "device,ts,t",
-        "other.csv",
-        "--out",
-        "n",
-    ]);
+    room.run(&[&train[..], &["other.csv", "--out", "n"]].concat());
     for (arguments, code, parts) in [
         (
             &["model", "train", "--kind", "x", "--name", "a b", "rows.csv"][..],

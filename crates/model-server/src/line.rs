@@ -6,9 +6,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use anomaly_core::Timestamp;
+use telemetry::inference::STRETCH_MS;
 
-/// One alert tells of so much.
-const STRETCH_MS: i64 = 6 * 3_600_000;
 const WEEK_MS: f64 = 604_800_000.0;
 /// Highest scores that are kept of a type of asset.
 const KEPT_MAX: usize = 1 << 16;

@@ -4,15 +4,13 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read as _};
 use std::path::Path;
 
-use crate::row::LINE_BYTES_MAX;
+use telemetry::inference::{LINE_BYTES_MAX, ZSTD_WINDOW_LOG_MAX};
 
 /// How much of a file is read at once.
 const BUFFER_BYTES: usize = 1 << 16;
 /// The first bytes of gzip (RFC 1952) and of zstd (RFC 8878).
 const GZIP: &[u8] = &[0x1f, 0x8b];
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
-/// Largest window of zstd that is followed back, as a power of two: 8 MiB, what `zstd` writes up to level 19.
-const WINDOW_LOG_MAX: u32 = 23;
 
 /// Reads a file line by line.
 pub(crate) struct Lines {
@@ -36,7 +34,7 @@ impl Lines {
             Box::new(BufReader::with_capacity(BUFFER_BYTES, flate2::bufread::MultiGzDecoder::new(file)))
         } else if start.starts_with(ZSTD) {
             let mut decoder = zstd::stream::read::Decoder::with_buffer(file)?;
-            decoder.window_log_max(WINDOW_LOG_MAX)?;
+            decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
             Box::new(BufReader::with_capacity(BUFFER_BYTES, decoder))
         } else {
             Box::new(file)

@@ -5,7 +5,7 @@
 pub enum Media {
     /// `text/csv`: rows without a head; a score a line, `nan` where there is none.
     Csv,
-    /// `application/jsonlines`: an object a line; `{"score":…}` or `{"error":"…"}` a line.
+    /// `application/jsonlines`: an object a line; `{"score":…,"line":…}`, the alarm line of the row's type of asset, or `{"error":"…"}` a line.
     JsonLines,
     /// `application/json`: `{"instances":[…]}`; `{"scores":[{"score":…},{"error":"…"}]}`, as SageMaker's own forest answers
     /// (SageMaker Developer Guide, "RCF Response Formats").

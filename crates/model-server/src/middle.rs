@@ -4,7 +4,7 @@
 //! one and moves the other. Quartiles do not notice. They are those of an even sample: a number is kept if a hash of its
 //! place is below a limit, which is halved whenever the sample is full.
 
-use crate::sample::mix;
+use telemetry::inference::mix;
 
 /// Most numbers that are kept: the spread is then known to a tenth.
 const KEPT_MAX: usize = 256;

@@ -9,7 +9,7 @@ mod forest;
 
 use std::sync::Arc;
 
-use anomaly_core::ProfileSet;
+use anomaly_core::{Profile, ProfileSet, TenantName};
 use serde::{Deserialize, Serialize};
 use telemetry::profile::{BundleError, ProfileBundle, ProfileErrors};
 
@@ -92,6 +92,15 @@ impl Loaded {
     #[must_use]
     pub fn columns(&self) -> Option<Columns> {
         Columns::new(self.card.columns.iter().map(String::as_str)).ok()
+    }
+
+    /// The score from which on a row of this device is beyond what training has seen; none where training drew no line for its
+    /// type.
+    #[must_use]
+    pub fn line(&self, device: &str) -> Option<f64> {
+        let default = Profile::default();
+        let profile = TenantName::new(&self.card.tenant).map_or(&default, |tenant| self.profiles.of(tenant));
+        self.card.lines.get(asset_of(device, profile)).copied()
     }
 
     /// Begins a session.

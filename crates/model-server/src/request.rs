@@ -64,6 +64,7 @@ pub fn answer(
         (None, _) => Columns::default(),
     };
     let mut asked = Asked {
+        model,
         reader: RowReader::new(&model.card.tenant, columns),
         session: model.session(),
         results: Results::new(accepted),
@@ -88,6 +89,7 @@ pub fn answer(
 
 /// A request under way.
 struct Asked<'m> {
+    model: &'m Loaded,
     reader: RowReader,
     session: Session<'m>,
     results: Results,
@@ -100,8 +102,9 @@ impl Asked<'_> {
         if self.rows > ROWS_MAX {
             return Err(RequestError::TooManyRows);
         }
-        let score = read(&mut self.reader).map_err(Refused::from).and_then(|row| Ok(self.session.score(&row)?));
-        self.results.push(&score);
+        let row = read(&mut self.reader).map_err(Refused::from);
+        let scored = row.and_then(|row| Ok((self.session.score(&row)?, self.model.line(&row.device))));
+        self.results.push(&scored);
         Ok(())
     }
 }
@@ -119,18 +122,20 @@ impl Results {
         Self { media, text, count: 0 }
     }
 
-    fn push(&mut self, score: &Result<f64, Refused>) {
+    fn push(&mut self, scored: &Result<(f64, Option<f64>), Refused>) {
         if self.media == Media::Json && self.count > 0 {
             self.text.push(b',');
         }
         self.count += 1;
-        match (score, self.media) {
-            (Ok(score), Media::Csv) => self.text.extend(score.to_string().into_bytes()),
+        match (scored, self.media) {
+            (Ok((score, _)), Media::Csv) => self.text.extend(score.to_string().into_bytes()),
             (Err(_), Media::Csv) => self.text.extend(b"nan"),
-            (Ok(score), _) => {
-                self.text.extend(b"{\"score\":");
-                self.text
-                    .extend(serde_json::Number::from_f64(*score).map_or_else(String::new, |n| n.to_string()).bytes());
+            (Ok((score, line)), _) => {
+                let number = |value: f64| serde_json::Value::from(value).to_string();
+                self.text.extend(format!("{{\"score\":{}", number(*score)).bytes());
+                if let Some(line) = line {
+                    self.text.extend(format!(",\"line\":{}", number(*line)).bytes());
+                }
                 self.text.push(b'}');
             }
             (Err(error), _) => {

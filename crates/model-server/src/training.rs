@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use anomaly_core::{METRICS_MAX, Profile, ProfileSet, Scored, TenantName, Timestamp};
+use telemetry::inference::Sample;
 use telemetry::profile::ProfileErrors;
 
 use crate::artifact::Artifact;
@@ -19,7 +20,6 @@ use crate::hyperparameters::Hyperparameters;
 use crate::line::Lines;
 use crate::model::{EngineModel, Forests, Loaded, Model, PlantError, ScoreError, StatisticsOf, asset_of, profiles};
 use crate::row::Row;
-use crate::sample::{Sample, quantiles};
 
 /// Rows of which scores are kept for the card.
 const SCORES_KEPT: usize = 20_000;
@@ -139,7 +139,7 @@ impl Learning<'_> {
         let (mut sample, mut late) = (Sample::new(SCORES_KEPT, 0), 0);
         self.read(|row, profiles| {
             match model.learn(row, tenant, profiles, &mut scored) {
-                Ok(score) => sample.add(|| score),
+                Ok(score) => sample.push(score),
                 Err(ScoreError::Late) => late += 1,
                 Err(ScoreError::Warming) => {}
                 Err(error) => return Err(error),
@@ -148,7 +148,7 @@ impl Learning<'_> {
         })?;
         self.seen.late = late;
         let lines = self.seen.statistics.assets().into_keys().map(|asset| (asset, 1.0)).collect();
-        Ok((Model::Engine(Box::new(model)), spread(sample.kept().copied()), lines))
+        Ok((Model::Engine(Box::new(model)), spread(&sample), lines))
     }
 
     fn forest(&mut self) -> Result<Learned, TrainError> {
@@ -173,12 +173,12 @@ impl Learning<'_> {
                 return;
             }
             if let Ok(score) = session.score(&row) {
-                sample.add(|| score);
+                sample.push(score);
                 lines.add(asset_of(&row.device, self.profile), &row.device, row.at, score);
             }
         })?;
         let lines = lines.finish(self.profile.sensitivity);
-        Ok((Model::Forest(Box::new(model)), spread(sample.kept().copied()), lines))
+        Ok((Model::Forest(Box::new(model)), spread(&sample), lines))
     }
 
     /// Reads all rows once, and sees what they are.
@@ -286,13 +286,16 @@ fn validate(plan: &Plan, stop: &AtomicBool, artifact: &Artifact) -> Result<Optio
     let mut sample = Sample::new(SCORES_KEPT, 0);
     recordings(plan, &plan.validation).for_each(stop, |row| {
         if let Ok(score) = session.score(&row) {
-            sample.add(|| score);
+            sample.push(score);
         }
     })?;
-    Ok(spread(sample.kept().copied()))
+    Ok(spread(&sample))
 }
 
-fn spread(scores: impl Iterator<Item = f64>) -> Option<Scores> {
-    let [p50, p90, p99, p999, max] = quantiles(scores, [0.5, 0.9, 0.99, 0.999, 1.0])?;
+fn spread(sample: &Sample) -> Option<Scores> {
+    let sorted = sample.sorted();
+    let last = sorted.len().checked_sub(1)?;
+    let at = |share: f64| sorted[(share * last as f64).round() as usize];
+    let [p50, p90, p99, p999, max] = [0.5, 0.9, 0.99, 0.999, 1.0].map(at);
     Some(Scores { p50, p90, p99, p999, max })
 }

@@ -6,6 +6,7 @@
 
 pub mod bronze;
 pub mod history;
+pub mod inference;
 mod json;
 pub mod kinesis;
 mod kpl;

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::process::{run, step, succeeds};
 use crate::repository::Repository;
+use crate::suite::FEATURES;
 use crate::venv;
 
 /// `cargo fmt --check`.
@@ -23,7 +24,11 @@ pub(crate) fn formatting(repository: &Repository) -> Result<()> {
 /// There is a warning.
 pub(crate) fn clippy(repository: &Repository) -> Result<()> {
     step("clippy", || {
-        run(repository.cargo().args(["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))
+        run(repository
+            .cargo()
+            .args(["clippy", "--workspace", "--all-targets", "--quiet"])
+            .args(FEATURES)
+            .args(["--", "-D", "warnings"]))
     })
 }
 

@@ -5,7 +5,7 @@
 //! - `MILLRACE_TEST_ENDPOINT`: the emulator, for the AWS stores' conformance tests and the end-to-end tests;
 //! - `MILLRACE_TEST_ZIP`, `MILLRACE_TEST_ALERTS_ZIP`: the zips of `kinesis-scorer` and `alert-fanout`, for the end-to-end
 //!   tests;
-//! - `MILLRACE_TEST_CLI`: the command `millrace` with its feature `aws`, for the same;
+//! - `MILLRACE_TEST_CLI`: the command `millrace` with all its features, for the same;
 //! - `MILLRACE_TEST_ENFORCED_ENDPOINT`, `MILLRACE_TEST_ENFORCED_BROKER`: a second emulator, which enforces policies, and its
 //!   MQTT broker, for the tests of who may do what;
 //! - `MILLRACE_TEST_MOSQUITTO_PUB`: the program of that name, for the test that publishes as a stranger's device would;
@@ -13,7 +13,6 @@
 //! - `MILLRACE_TEST_RECORD`: a folder where a test leaves what people are to read.
 
 use std::fs;
-use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -30,6 +29,9 @@ pub(crate) const SCORER: &str = "kinesis-scorer";
 /// The package, and with it the function, of the fan-out.
 const ALERTS: &str = "alert-fanout";
 
+/// The command is checked and tested with all that it can do; what it is without is checked by the first of the README's commands.
+pub(crate) const FEATURES: [&str; 2] = ["--features", "millrace/aws,millrace/lake"];
+
 /// Template lint, unit and doc tests, then the packaged functions on the emulator.
 ///
 /// # Errors
@@ -42,7 +44,7 @@ pub(crate) fn everything(repository: &Repository) -> Result<()> {
     step("unit and property tests", || {
         run(in_test_world(&mut runner.command(repository, Scope::AllButEndToEnd), &emulator))
     })?;
-    step("doc tests", || run(repository.cargo().args(["test", "--workspace", "--doc", "--quiet"])))?;
+    step("doc tests", || run(repository.cargo().args(["test", "--workspace", "--doc", "--quiet"]).args(FEATURES)))?;
     packaged_flows(repository, &venv, &emulator, runner)
 }
 
@@ -59,34 +61,27 @@ pub(crate) fn end_to_end(repository: &Repository) -> Result<()> {
 fn packaged_flows(repository: &Repository, venv: &Venv, emulator: &Emulator, runner: Runner) -> Result<()> {
     let zips = lambda_zip::all(repository, host_architecture())?;
     let (scorer, alerts) = (zip_of(&zips, SCORER)?, zip_of(&zips, ALERTS)?);
-    let command = step("the command with AWS", || command_with_aws(repository))?;
+    step("the command and the tests", || run(runner.command(repository, Scope::EndToEnd).arg("--no-run")))?;
     let mosquitto = debian::program("mosquitto_pub", "mosquitto-clients")?;
+    let record = repository.target("e2e");
+    fs::create_dir_all(&record).with_context(|| format!("cannot make {}", record.display()))?;
     let enforcing = Emulator::start(repository, venv, Policies::Enforced)?;
     step("end-to-end tests", || {
         let mut tests = runner.command(repository, Scope::EndToEnd);
         in_test_world(&mut tests, emulator)
             .env("MILLRACE_TEST_ZIP", &scorer.path)
             .env("MILLRACE_TEST_ALERTS_ZIP", &alerts.path)
-            .env("MILLRACE_TEST_CLI", &command)
+            .env("MILLRACE_TEST_CLI", repository.target("debug/millrace"))
             .env("MILLRACE_TEST_ENFORCED_ENDPOINT", enforcing.endpoint())
             .env("MILLRACE_TEST_ENFORCED_BROKER", enforcing.broker().unwrap_or_default())
             .env("MILLRACE_TEST_PYTHON", venv.tool("python"))
-            .env("MILLRACE_TEST_RECORD", repository.target("e2e"));
+            .env("MILLRACE_TEST_RECORD", &record);
         match &mosquitto {
             Some(program) => tests.env("MILLRACE_TEST_MOSQUITTO_PUB", program),
             None => tests.env_remove("MILLRACE_TEST_MOSQUITTO_PUB"),
         };
         run(&mut tests)
     })
-}
-
-/// Builds `millrace` with its feature `aws` and puts it beside: the test run builds one without in its usual place.
-fn command_with_aws(repository: &Repository) -> Result<PathBuf> {
-    run(repository.cargo().args(["build", "--quiet", "--package", "millrace", "--features", "aws"]))?;
-    let (built, kept) = (repository.target("debug/millrace"), repository.target("e2e/millrace"));
-    fs::create_dir_all(repository.target("e2e")).context("cannot make target/e2e")?;
-    fs::copy(&built, &kept).with_context(|| format!("cannot copy {}", built.display()))?;
-    Ok(kept)
 }
 
 /// The emulator runs a function as a process of this machine.
@@ -158,8 +153,11 @@ impl Runner {
                 "--tests",
                 "--no-fail-fast",
             ]),
-            (Self::Cargo, Scope::EndToEnd) => command.args(["test", "--package", "e2e", "--no-fail-fast"]),
+            (Self::Cargo, Scope::EndToEnd) => {
+                command.args(["test", "--package", "e2e", "--package", "millrace", "--no-fail-fast"])
+            }
         };
+        command.args(FEATURES);
         command
     }
 }

@@ -4,13 +4,16 @@
 //! them (`SplitType: Line`, `BatchStrategy: MultiRecord`): whole lines, as many as fit. The description is written last, so that
 //! nobody analyses half a job. Writing the same job again changes nothing.
 
+use std::mem;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
 
 use anomaly_core::Timestamp;
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use batch_analyzer::job::{JobId, VERSION};
-use model_server::data::{Format, Recordings};
+use model_server::data::{DataError, Format, Recordings, Unused};
 use model_server::media::Media;
 use model_server::model::Loaded;
 use model_server::request::answer;
@@ -87,18 +90,26 @@ pub(super) async fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
         columns: columns.transpose()?,
         tenant: id.tenant.clone(),
     };
-    let parts = parts(args, &recordings, ui)?;
     let local = Local::open(&args.store.dir)?;
-    let mut names = Vec::with_capacity(parts.len());
+    let mut names = Vec::new();
     let (mut rows, mut failed) = (0, 0);
-    for (index, part) in parts.iter().enumerate() {
-        let name = format!("part-{index:05}.jsonl");
+    let (parts, reader) = read(recordings, args.from, args.until);
+    for part in parts {
+        let name = format!("part-{:05}.jsonl", names.len());
         put(&local, id, &format!("input/{name}"), part.as_bytes()).await?;
-        let results = transform(args, &model, part)?;
+        let results = transform(args, &model, &part)?;
         rows += part.lines().count();
         failed += results.lines().filter(|line| !line.starts_with("{\"score\"")).count();
         put(&local, id, &format!("output/{name}.out"), results.as_bytes()).await?;
         names.push(name);
+    }
+    let unused = reader.join().map_err(|_| anyhow!("reading the rows has panicked"))??;
+    if unused.refused > 0 {
+        let first = unused.first_refusal.unwrap_or_default();
+        ui.warn(format_args!("{} lines are no rows; the first: {first}", unused.refused));
+    }
+    if names.is_empty() {
+        bail!("there is no row of tenant `{}` in that time", id.tenant);
     }
     let description = json!({
         "version": VERSION,
@@ -106,33 +117,40 @@ pub(super) async fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
         "format": "jsonl",
         "parts": names,
         "devices": model.card.devices,
+        "lines": model.card.lines,
     });
     put(&local, id, "job.json", &serde_json::to_vec_pretty(&description)?).await?;
-    ui.note(format_args!("{id}: {rows} rows in {} parts, {failed} without a score", parts.len()));
+    ui.note(format_args!("{id}: {rows} rows in {} parts, {failed} without a score", names.len()));
     Ok(())
 }
 
-/// Rows as JSON lines, in parts.
-fn parts(args: &Args, recordings: &Recordings, ui: &Ui) -> anyhow::Result<Vec<String>> {
-    let mut parts: Vec<String> = Vec::new();
-    let unused = recordings.for_each(&AtomicBool::new(false), |row| {
-        if args.from.is_some_and(|from| row.at < from) || args.until.is_some_and(|until| row.at >= until) {
-            return;
+/// Rows as JSON lines, part by part, read ahead by one: a recording may be longer than there is memory.
+fn read(
+    recordings: Recordings,
+    from: Option<Timestamp>,
+    until: Option<Timestamp>,
+) -> (mpsc::IntoIter<String>, JoinHandle<Result<Unused, DataError>>) {
+    let (sender, parts) = mpsc::sync_channel(1);
+    let reader = thread::spawn(move || {
+        let (mut part, stop) = (String::new(), AtomicBool::new(false));
+        // Who asked for the parts has given up: so does the reading.
+        let send = |part: String| stop.store(sender.send(part).is_err(), Ordering::Relaxed);
+        let unused = recordings.for_each(&stop, |row| {
+            if from.is_some_and(|from| row.at < from) || until.is_some_and(|until| row.at >= until) {
+                return;
+            }
+            let line = line(&row);
+            if part.len() + line.len() > PART_BYTES {
+                send(mem::take(&mut part));
+            }
+            part.push_str(&line);
+        })?;
+        if !part.is_empty() {
+            send(part);
         }
-        let line = line(&row);
-        match parts.last_mut() {
-            Some(part) if part.len() + line.len() <= PART_BYTES => part.push_str(&line),
-            _ => parts.push(line),
-        }
-    })?;
-    if unused.refused > 0 {
-        let first = unused.first_refusal.unwrap_or_default();
-        ui.warn(format_args!("{} lines are no rows; the first: {first}", unused.refused));
-    }
-    if parts.is_empty() {
-        bail!("there is no row of tenant `{}` in that time", args.job.tenant);
-    }
-    Ok(parts)
+        Ok(unused)
+    });
+    (parts.into_iter(), reader)
 }
 
 fn line(row: &Row) -> String {

@@ -19,8 +19,8 @@ use super::ScoreError;
 use crate::card::Statistics;
 use crate::hyperparameters::ForestSettings;
 use crate::middle::Middle;
-use crate::moments::Moments;
 use crate::row::Row;
+use telemetry::inference::Moments;
 
 /// Name of the devices that the profile gives no type, as `batch-analyzer` names them.
 const NO_ASSET: &str = "other";

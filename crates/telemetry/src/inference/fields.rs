@@ -1,13 +1,14 @@
-//! The fields of one line of CSV (RFC 4180). A field holds no end of a line: whoever cuts payloads cuts them there.
+//! The fields of one line of CSV (RFC 4180). A field holds no end of a line: SageMaker, and whoever else cuts payloads, cuts them
+//! there.
 
 use csv_core::{ReadRecordResult, Reader};
 
 /// Most fields of a line.
-const FIELDS_MAX: usize = 1_024;
+pub const FIELDS_MAX: usize = 1_024;
 
 /// Splits lines; its memory is used again for each.
 #[derive(Debug)]
-pub(crate) struct Fields {
+pub struct Fields {
     reader: Reader,
     text: Vec<u8>,
     ends: Vec<usize>,
@@ -22,7 +23,8 @@ impl Default for Fields {
 
 impl Fields {
     /// Splits a line without its end. `false`: it has more than [`FIELDS_MAX`] fields, or a quote that is not closed.
-    pub(crate) fn split(&mut self, line: &[u8]) -> bool {
+    #[must_use]
+    pub fn split(&mut self, line: &[u8]) -> bool {
         self.reader.reset();
         self.count = 0;
         self.text.resize(self.text.len().max(line.len() + 1), 0);
@@ -43,12 +45,21 @@ impl Fields {
         is_whole
     }
 
-    pub(crate) fn len(&self) -> usize {
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
         self.count
     }
 
+    /// Whether the line had none, or could not be split.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
     /// A field without blanks around it. `None`: there is none, or it is not UTF-8.
-    pub(crate) fn get(&self, index: usize) -> Option<&str> {
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<&str> {
         let end = *self.ends[..self.count].get(index)?;
         let from = index.checked_sub(1).map_or(0, |before| self.ends[before]);
         std::str::from_utf8(&self.text[from..end]).ok().map(str::trim)
@@ -61,7 +72,7 @@ mod tests {
 
     fn split(line: &str) -> Option<Vec<String>> {
         let mut fields = Fields::default();
-        fields.split(b"what,was,before");
+        assert!(fields.split(b"what,was,before"));
         fields.split(line.as_bytes()).then(|| (0..fields.len()).map(|i| fields.get(i).unwrap().to_owned()).collect())
     }
 

@@ -1,26 +1,29 @@
-//! Mean and spread of a run of values, one at a time (Welford, Technometrics 1962; merged after Chan and others,
-//! "Updating formulae and a pairwise algorithm", 1979).
+//! Mean and spread of a run of values, one at a time (Welford, "Note on a method for calculating corrected sums of squares and
+//! products", Technometrics 1962; merged after Chan, Golub and `LeVeque`, "Updating formulae and a pairwise algorithm for computing
+//! sample variances", 1979).
 
-use serde::{Deserialize, Serialize};
+/// Beyond this a value counts as this: its square would be no number.
+const VALUE_MAX: f64 = 1e150;
 
-/// What is known of some values.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+/// What is kept of some values.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Moments {
     /// How many.
     pub count: u64,
-    /// Their mean.
+    /// Their mean; 0 of none.
     pub mean: f64,
     /// Sum of squared departures from the mean.
     squares: f64,
-    /// The lowest.
+    /// The lowest; 0 of none.
     pub low: f64,
-    /// The highest.
+    /// The highest; 0 of none.
     pub high: f64,
 }
 
 impl Moments {
-    /// Adds a value.
+    /// Adds a finite value.
     pub fn add(&mut self, value: f64) {
+        let value = value.clamp(-VALUE_MAX, VALUE_MAX);
         if self.count == 0 {
             (self.low, self.high) = (value, value);
         }
@@ -40,11 +43,12 @@ impl Moments {
             }
             return;
         }
-        let (own, more) = (self.count as f64, other.count as f64);
         let off = other.mean - self.mean;
+        let own = self.count as f64;
         self.count += other.count;
-        self.mean += off * more / (own + more);
-        self.squares += other.squares + off * off * own * more / (own + more);
+        let share = other.count as f64 / self.count as f64;
+        self.mean += off * share;
+        self.squares += other.squares + off * off * own * share;
         self.low = self.low.min(other.low);
         self.high = self.high.max(other.high);
     }
@@ -72,7 +76,14 @@ mod tests {
     fn known_values_have_their_known_moments() {
         let moments = of(&[2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0]);
         assert_eq!((moments.mean, moments.deviation(), moments.low, moments.high), (5.0, 2.0, 2.0, 9.0));
-        assert!(of(&[]).deviation().abs() < f64::EPSILON);
+        assert_eq!((of(&[]).deviation(), of(&[3.0]).deviation(), of(&[-3.0]).high), (0.0, 0.0, -3.0));
+    }
+
+    #[test]
+    fn values_of_any_size_have_finite_moments() {
+        let mut moments = of(&[f64::MAX, f64::MIN, 1.0]);
+        moments.merge(&of(&[f64::MIN; 3]));
+        assert!(moments.mean.is_finite() && moments.deviation().is_finite(), "{moments:?}");
     }
 
     proptest::proptest! {
