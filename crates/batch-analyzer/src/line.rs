@@ -122,7 +122,9 @@ mod tests {
     fn strength_is_one_on_the_line_and_nothing_up_to_the_middle() {
         let line = Line::draw(Scores { trained: Some(1.5), ..scores() }).unwrap();
         let median = line.tail.median();
-        assert!((line.strength(1.5) - 1.0).abs() < 1e-12 && (line.strength((median + 1.5) / 2.0) - 0.5).abs() < 1e-12);
+        assert!(
+            (line.strength(1.5) - 1.0).abs() < 1e-12 && (line.strength(f64::midpoint(median, 1.5)) - 0.5).abs() < 1e-12
+        );
         assert_eq!((line.strength(median), line.strength(-3.0)), (0.0, 0.0));
     }
 

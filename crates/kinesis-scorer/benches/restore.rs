@@ -84,7 +84,7 @@ async fn commit_snapshot(world: &SimWorld, shard: &ShardId, state: &ShardState, 
         hash_range: None,
     };
     let change = CheckpointChange { shard, next: &next, expected: None };
-    commit::commit(world, change, None, &[], &[]).await?;
+    commit::commit(world, change, None, &commit::Items::default()).await?;
     Ok(bytes)
 }
 

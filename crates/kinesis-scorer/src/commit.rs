@@ -28,6 +28,18 @@ pub enum Committed {
     NewEpoch,
 }
 
+/// What a commit stores beside the checkpoint.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Items<'f> {
+    /// Anomalies, which scoring the batch again finds again: where there are too many, some go ahead of the checkpoint.
+    pub anomalies: &'f [AnomalyRecord],
+    /// Changed states, likewise.
+    pub states: &'f [StateRecord],
+    /// Anomalies that a second model told, and tells otherwise when it is asked again: they go with the checkpoint or not at
+    /// all. At most [`crate::fold::TOLD_MAX`].
+    pub told: &'f [AnomalyRecord],
+}
+
 /// Stores bytes, whose hash is `sha256`, under the name that `name` gives for an empty suffix. Where other bytes have that
 /// name already, the name gets a suffix from the content. Returns the calls beside the reference.
 ///
@@ -62,7 +74,7 @@ pub async fn put<W: PutIfAbsent + Sync>(
 /// Commits a batch. Returns the calls it took beside the outcome.
 ///
 /// More items than a transaction may change go first, in chunks that are safe to repeat, each on condition that the
-/// checkpoint has not moved; the checkpoint is in the last one. An answer that never came is settled by reading the
+/// checkpoint has not moved; the checkpoint is in the last one, with what must not go ahead of it. An answer that never came is settled by reading the
 /// checkpoint: it is ours, or still the old one, or has moved.
 ///
 /// # Errors
@@ -72,18 +84,21 @@ pub async fn commit<W>(
     world: &W,
     change: CheckpointChange<'_>,
     epoch: Option<EpochGuard<'_>>,
-    anomalies: &[AnomalyRecord],
-    states: &[StateRecord],
+    items: &Items<'_>,
 ) -> Result<(Committed, u64), StoreError>
 where
     W: CommitTransaction + LoadCheckpoint + Sync,
 {
     let mut calls = 0;
-    let mut anomalies: Vec<&AnomalyRecord> = anomalies.iter().collect();
-    let mut states: Vec<&StateRecord> = states.iter().collect();
+    let mut anomalies: Vec<&AnomalyRecord> = items.anomalies.iter().collect();
+    let mut states: Vec<&StateRecord> = items.states.iter().collect();
+    let mut told: Vec<&AnomalyRecord> = items.told.iter().collect();
+    if tooth!("opinions-go-ahead") {
+        anomalies.splice(..0, told.drain(..));
+    }
     // Beside the checkpoint, or the guard in its place.
     let room = TRANSACTION_ITEMS_MAX - 1 - usize::from(epoch.is_some());
-    while anomalies.len() + states.len() > room {
+    while anomalies.len() + states.len() + told.len() > room {
         let first = anomalies.len().min(room);
         let then = states.len().min(room - first);
         // What a memory that is out of date has found must not go ahead.
@@ -100,6 +115,7 @@ where
             return Ok((outcome, calls));
         }
     }
+    anomalies.append(&mut told);
     let last = Transaction { checkpoint: Some(change), guard: None, epoch, anomalies, states };
     let outcome = apply(world, last, &mut calls).await?;
     Ok((outcome, calls))

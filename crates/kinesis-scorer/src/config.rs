@@ -3,6 +3,8 @@
 use function::settings::{Settings, SettingsError};
 use function::stores::Stores;
 
+use crate::opinion::OpinionSettings;
+
 /// Where metrics go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetricsSink {
@@ -13,7 +15,7 @@ pub enum MetricsSink {
 }
 
 /// Settings. Every field names the variable it comes from, its default, and who would change it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// `MILLRACE_ENVIRONMENT`: value of the metrics' dimension `Environment`. Default `dev`; set by the template.
     pub environment: String,
@@ -45,6 +47,8 @@ pub struct Config {
     /// `AWS_LAMBDA_FUNCTION_MEMORY_SIZE`: the function's memory setting in megabytes, 1 to 1048576. Lambda sets it; elsewhere
     /// the default of the template, 512. The estimate of what a batch costs is made with it, nothing else.
     pub memory_mb: u32,
+    /// `MILLRACE_OPINION_…`: the second model that is asked about readings between watch and alarm. Default: none.
+    pub opinion: Option<OpinionSettings>,
     /// Where state is kept.
     pub stores: Stores,
 }
@@ -73,6 +77,7 @@ impl Config {
             peer_region: read.region("MILLRACE_PEER_REGION"),
             adopt_patience_seconds: read.number("MILLRACE_ADOPT_PATIENCE_SECONDS", 0..=86_400, 60),
             memory_mb: read.number("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", 1..=1_048_576, MEMORY_MB),
+            opinion: opinion(&mut read, &stores),
             stores,
         };
         read.finish(config)
@@ -93,9 +98,37 @@ impl Config {
             peer_region: None,
             adopt_patience_seconds: 60,
             memory_mb: MEMORY_MB,
+            opinion: None,
             stores: Stores::Folder { dir: dir.to_owned() },
         }
     }
+}
+
+/// What is said of a second model. Its other settings are checked also where none is named.
+fn opinion<L: Fn(&str) -> Option<String>>(read: &mut Settings<L>, stores: &Stores) -> Option<OpinionSettings> {
+    let is_endpoint = |name: &str| {
+        let is_known = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        (1..=63).contains(&name.len()) && name.bytes().all(is_known) && !name.starts_with('-') && !name.ends_with('-')
+    };
+    let on_aws = matches!(stores, Stores::Aws { .. });
+    let expected = if on_aws {
+        "the name of an endpoint: 1 to 63 letters, digits and dashes"
+    } else {
+        "empty where MILLRACE_DIR is set: an endpoint is of AWS"
+    };
+    let endpoint = read.parsed("MILLRACE_OPINION_ENDPOINT", expected, None, |name| {
+        (on_aws && is_endpoint(name)).then(|| Some(name.to_owned()))
+    });
+    let defaults = OpinionSettings::new("");
+    let budget_ms = read.number("MILLRACE_OPINION_BUDGET_MS", 50..=5_000, defaults.budget_ms);
+    let rows = read.number("MILLRACE_OPINION_ROWS", 1..=5_000, defaults.rows);
+    let watch = read.parsed("MILLRACE_OPINION_WATCH", "0.05 to 0.99", defaults.watch, |text| {
+        text.parse().ok().filter(|watch| (0.05..=0.99).contains(watch))
+    });
+    let line = read.parsed("MILLRACE_OPINION_LINE", "a number above 0", defaults.line, |text| {
+        text.parse().ok().filter(|line: &f64| *line > 0.0 && line.is_finite())
+    });
+    Some(OpinionSettings { endpoint: endpoint?, budget_ms, rows, watch, line })
 }
 
 #[cfg(test)]
@@ -119,6 +152,14 @@ mod tests {
     }
 
     #[test]
+    fn nobody_is_asked_unless_an_endpoint_is_named() {
+        assert_eq!(read(&[&REQUIRED[..], &[("MILLRACE_OPINION_ROWS", "7")]].concat()).unwrap().opinion, None);
+        let named = [("MILLRACE_OPINION_ENDPOINT", "pumps-7"), ("MILLRACE_OPINION_WATCH", ".5")];
+        let config = read(&[&REQUIRED[..], &named].concat()).unwrap();
+        assert_eq!(config.opinion, Some(OpinionSettings { watch: 0.5, ..OpinionSettings::new("pumps-7") }));
+    }
+
+    #[test]
     fn the_memory_is_what_lambda_says() {
         let said = [("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1769")];
         assert_eq!(read(&[&REQUIRED[..], &said].concat()).unwrap().memory_mb, 1_769);
@@ -132,6 +173,11 @@ mod tests {
             ("MILLRACE_TENANT", "a/b"),
             ("MILLRACE_BUCKET", ""),
             ("MILLRACE_PEER_REGION", "eu west"),
+            ("MILLRACE_OPINION_ENDPOINT", "pumps_7"),
+            ("MILLRACE_OPINION_BUDGET_MS", "6000"),
+            ("MILLRACE_OPINION_ROWS", "0"),
+            ("MILLRACE_OPINION_WATCH", "NaN"),
+            ("MILLRACE_OPINION_LINE", "0"),
         ])
         .unwrap_err()
         .to_string();
@@ -143,6 +189,11 @@ mod tests {
             "MILLRACE_METRICS must be `emf` or `cloudwatch`, got `statsd`",
             "MILLRACE_TENANT: tenant name `a/b`",
             "MILLRACE_PEER_REGION must be a region like `eu-west-1`, got `eu west`",
+            "MILLRACE_OPINION_ENDPOINT must be the name of an endpoint: 1 to 63 letters, digits and dashes, got `pumps_7`",
+            "MILLRACE_OPINION_BUDGET_MS must be 50 to 5000, got `6000`",
+            "MILLRACE_OPINION_ROWS must be 1 to 5000, got `0`",
+            "MILLRACE_OPINION_WATCH must be 0.05 to 0.99, got `NaN`",
+            "MILLRACE_OPINION_LINE must be a number above 0, got `0`",
         ] {
             assert!(error.contains(part), "{error}");
         }

@@ -10,7 +10,7 @@ use telemetry::payload::{Context, Decoder, Message, RawForm};
 use telemetry::poison::{Poison, PoisonReason};
 use telemetry::sequence::SequenceNumber;
 
-pub use batch::{Batch, Objects};
+pub use batch::{Batch, Objects, TOLD_MAX};
 
 use crate::state::ShardState;
 

@@ -4,26 +4,29 @@
 //! first record that is not committed, and comes again. Poison is not a fault; it costs only itself.
 
 mod memory;
+mod second;
+mod store;
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::error::Error;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anomaly_core::{ProfileSet, Timestamp};
 use platform::metrics::{BatchMetrics, EmitMetrics};
-use platform::model::{Checkpoint, CheckpointChange, ContentHash, Segment, ShardId, SnapshotRef};
-use platform::ports::{ScorerWorld, StoreError, StoreErrorKind};
+use platform::model::{CheckpointChange, ShardId};
+use platform::ports::{AskModel, ScorerWorld, StoreError, StoreErrorKind};
 use telemetry::kinesis::{BatchResponse, EventError, KinesisEvent, KinesisRecord};
 use telemetry::sequence::SequenceNumber;
 
 use crate::Config;
-use crate::commit::{self, Committed};
+use crate::commit::{self, Committed, Items};
 use crate::epoch::{self, Standings};
-use crate::fold::{Batch, Fold, Objects, RawRecord, Tenancy};
-use crate::layout::{self, BatchPlace, Layer};
+use crate::fold::{Batch, Fold, RawRecord, Tenancy};
 use crate::profiles::{self, Profiles};
 use crate::restore::Warm;
+use second::Second;
 
 /// How often a batch starts over because somebody else had committed.
 const ATTEMPTS_MAX: u32 = 4;
@@ -42,9 +45,10 @@ pub struct Invocation<'i> {
     pub request_id: &'i str,
 }
 
-/// The scorer: a world to keep things in, a place for metrics, and what one process remembers.
+/// The scorer: a world to keep things in, a place for metrics, a second model where there is one, and what one process
+/// remembers.
 #[derive(Debug)]
-pub struct Scorer<W, M> {
+pub struct Scorer<W, M, A = Infallible> {
     world: W,
     metrics: M,
     config: Config,
@@ -55,6 +59,7 @@ pub struct Scorer<W, M> {
     bench: Mutex<Option<Workbench>>,
     profiles: tokio::sync::Mutex<Option<Profiles>>,
     standings: Standings,
+    second: Option<Second<A>>,
 }
 
 /// Why a try at a batch did not end in a commit.
@@ -86,11 +91,13 @@ struct Progress {
     first_open: Option<SequenceNumber>,
     /// Time that was left when the invocation began.
     began_with: Duration,
+    /// Time that was spent on asking a second model.
+    asked_for: Duration,
     metrics: BatchMetrics,
 }
 
-impl<W: ScorerWorld, M: EmitMetrics + Sync> Scorer<W, M> {
-    /// A scorer that remembers nothing yet.
+impl<W, M> Scorer<W, M> {
+    /// A scorer that remembers nothing yet, and asks nobody.
     pub fn new(world: W, metrics: M, config: Config) -> Self {
         let tenancy = Tenancy::new(config.stream_tenant.as_deref(), &config.default_tenant);
         Self {
@@ -102,9 +109,20 @@ impl<W: ScorerWorld, M: EmitMetrics + Sync> Scorer<W, M> {
             bench: Mutex::default(),
             profiles: tokio::sync::Mutex::default(),
             standings: Standings::default(),
+            second: None,
         }
     }
 
+    /// The same, asking `model` as the configuration says; nobody where it names none, or there is none.
+    #[must_use]
+    pub fn with_second_opinion<A: AskModel + Sync>(self, model: Option<A>) -> Scorer<W, M, A> {
+        let second = model.zip(self.config.opinion.clone()).map(|(model, settings)| Second::new(model, settings));
+        let Self { world, metrics, config, tenancy, memory, bench, profiles, standings, .. } = self;
+        Scorer { world, metrics, config, tenancy, memory, bench, profiles, standings, second }
+    }
+}
+
+impl<W: ScorerWorld, M: EmitMetrics + Sync, A: AskModel + Sync> Scorer<W, M, A> {
     /// The stores.
     pub fn world(&self) -> &W {
         &self.world
@@ -155,7 +173,8 @@ impl<W: ScorerWorld, M: EmitMetrics + Sync> Scorer<W, M> {
         invocation: &Invocation<'_>,
         progress: &mut Progress,
     ) -> Result<Option<SequenceNumber>, Failed> {
-        progress.metrics = BatchMetrics { conflicts: progress.metrics.conflicts, ..BatchMetrics::default() };
+        let BatchMetrics { conflicts, opinions, .. } = progress.metrics;
+        progress.metrics = BatchMetrics { conflicts, opinions, ..BatchMetrics::default() };
         let mut warm = self.recall(shard, invocation.now, progress).await?;
         let last = warm.checkpoint.as_ref().map(|checkpoint| checkpoint.last_seq);
         let is_fresh = |record: &&KinesisRecord<'_>| {
@@ -190,8 +209,15 @@ impl<W: ScorerWorld, M: EmitMetrics + Sync> Scorer<W, M> {
 
         let unscored = tooth!("snapshot-before-batch").then(|| warm.state.clone());
         let mut bench = self.bench.lock().map_or_else(|_| None, |mut bench| bench.take()).unwrap_or_default();
-        let open = self.score(&mut warm, &fresh, &profiles, invocation, &mut bench);
+        // A reserve larger than the whole time would let no record through.
+        let half = (invocation.remaining)() / 2;
+        let reserve = Duration::from_millis(u64::from(self.config.reserve_ms)).min(half).max(RESERVE_MIN);
+        bench.batch.begin(self.second.as_ref().map(|second| second.candidates(invocation)));
+        let open = self.score(&mut warm, &fresh, &profiles, invocation, reserve, &mut bench);
         let batch = &mut bench.batch;
+        if let Some(second) = &self.second {
+            second.look(batch, &mut warm.state.opinions, invocation, reserve, progress).await;
+        }
         let open = if tooth!("rest-is-forgotten") { None } else { open };
         if tooth!("metrics-before-commit") {
             self.report(batch, invocation, progress).await;
@@ -218,7 +244,9 @@ impl<W: ScorerWorld, M: EmitMetrics + Sync> Scorer<W, M> {
         let anomalies = batch.anomalies(shard, &fingerprint, self.config.ttl_days);
         let states = batch.states(self.config.ttl_days);
         let guard = epoch::guard(shard, &warm, self.config.peer_region.as_deref());
-        let (committed, calls) = commit::commit(&self.world, change, guard, &anomalies, &states).await?;
+        let told = batch.told(shard, &fingerprint, self.config.ttl_days);
+        let items = Items { anomalies: &anomalies, states: &states, told: &told };
+        let (committed, calls) = commit::commit(&self.world, change, guard, &items).await?;
         progress.metrics.calls += calls;
         if committed == Committed::NewEpoch {
             tracing::warn!(%shard, epoch = warm.newest, "a newer epoch has begun, reading which region has the say");
@@ -250,13 +278,10 @@ impl<W: ScorerWorld, M: EmitMetrics + Sync> Scorer<W, M> {
         records: &[&KinesisRecord<'_>],
         profiles: &ProfileSet,
         invocation: &Invocation<'_>,
+        reserve: Duration,
         bench: &mut Workbench,
     ) -> Option<SequenceNumber> {
-        // A reserve larger than the whole time would let no record through.
-        let half = (invocation.remaining)() / 2;
-        let reserve = Duration::from_millis(u64::from(self.config.reserve_ms)).min(half).max(RESERVE_MIN);
         let Workbench { fold, batch, bytes } = bench;
-        batch.clear();
         for (index, record) in records.iter().enumerate() {
             if index % DEADLINE_STRIDE == 0 && (invocation.remaining)() < reserve {
                 tracing::warn!(scored = index, of = records.len(), "time is running out, committing what is scored");
@@ -273,70 +298,6 @@ impl<W: ScorerWorld, M: EmitMetrics + Sync> Scorer<W, M> {
             batch.keep_raw(&raw, form);
         }
         None
-    }
-
-    /// Writes the batch's objects, all at once, and says what the checkpoint becomes.
-    async fn store(
-        &self,
-        shard: &ShardId,
-        warm: &Warm,
-        batch: &mut Batch,
-        last_seq: SequenceNumber,
-        fingerprint: &str,
-        progress: &mut Progress,
-    ) -> Result<Checkpoint, StoreError> {
-        let before = warm.checkpoint.as_ref();
-        let version = before.map_or(1, |checkpoint| checkpoint.version + u64::from(!tooth!("version-stays")));
-        let stream_time = before
-            .filter(|_| !tooth!("stream-time-goes-back"))
-            .map_or(batch.newest, |checkpoint| checkpoint.stream_time.max(batch.newest));
-        let Objects { bronze, silver, quarantine } = batch.finish().map_err(unencodable)?;
-        let hashed = |bytes: Option<Vec<u8>>| bytes.map(|bytes| (ContentHash::of(&bytes), bytes));
-        let (bronze, silver, quarantine) = (hashed(Some(bronze)), hashed(silver), hashed(quarantine));
-        let contents = [&bronze, &silver, &quarantine].map(|object| object.as_ref().map(|(sha256, _)| sha256));
-        let id = layout::batch_id(before, version, contents);
-        let place = &BatchPlace { shard, before, last: last_seq, version, stream_time, id };
-        let layer = |layer: Layer, object: Option<(ContentHash, Vec<u8>)>| async move {
-            let Some((sha256, bytes)) = object else { return Ok((None, 0)) };
-            let name = |suffix: &str| place.key(layer, suffix);
-            let (object, calls) = commit::put(&self.world, &bytes, sha256, name).await?;
-            Ok::<_, StoreError>((Some(object), calls))
-        };
-        let due = (warm.adopted && !tooth!("epoch-without-snapshot"))
-            || commit::snapshot_is_due(before, batch.readings, stream_time.millis(), self.config.snapshot_seconds);
-        let snapshot = async {
-            if !due {
-                return Ok((None, 0));
-            }
-            let bytes = warm.state.to_snapshot(last_seq, stream_time, fingerprint).map_err(unencodable)?;
-            let name = |suffix: &str| layout::snapshot_key(shard, last_seq, version, suffix);
-            let (object, calls) = commit::put(&self.world, &bytes, ContentHash::of(&bytes), name).await?;
-            Ok((Some(SnapshotRef { object, at: stream_time }), calls))
-        };
-        let ((bronze, a), (_, b), (_, c), (snapshot, d)) = tokio::try_join!(
-            layer(Layer::Bronze, bronze),
-            layer(Layer::Silver, silver),
-            layer(Layer::Quarantine, quarantine),
-            snapshot
-        )?;
-        progress.metrics.calls += a + b + c + d;
-        let (snapshot, segments) = match (snapshot, bronze) {
-            (None, Some(object)) => {
-                let readings = u32::try_from(batch.readings).unwrap_or(u32::MAX);
-                let profiles = if tooth!("profiles-not-noted") { "0000000000000000" } else { fingerprint };
-                let segment = Segment { object, last_seq, readings, profiles: profiles.to_owned() };
-                let segments = before.map_or(&[][..], |checkpoint| &checkpoint.segments);
-                let segments = if tooth!("one-segment-only") { &[] } else { segments };
-                (before.and_then(|checkpoint| checkpoint.snapshot.clone()), [segments, &[segment]].concat())
-            }
-            (snapshot, _) if tooth!("segments-stay") => {
-                (snapshot, before.map_or_else(Vec::new, |checkpoint| checkpoint.segments.clone()))
-            }
-            (snapshot, _) => (snapshot, Vec::new()),
-        };
-        let epoch = if tooth!("epoch-not-noted") { before.map_or(0, |before| before.epoch) } else { warm.epoch };
-        let (batch, hash_range) = (place.id.clone(), warm.hash_range);
-        Ok(Checkpoint { version, last_seq, stream_time, batch, snapshot, segments, epoch, hash_range })
     }
 
     /// The profiles to score with. They are looked at anew when that is due, but not in a batch that writes a snapshot, so

@@ -9,7 +9,7 @@ use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use platform::clock;
 use platform::cost::{Architecture, Prices, PricesError, Rate};
 use platform::metrics::EmitMetrics;
-use platform::ports::ScorerWorld;
+use platform::ports::{AskModel, ScorerWorld};
 use serde_json::value::RawValue;
 use telemetry::kinesis::BatchResponse;
 
@@ -35,7 +35,8 @@ pub fn rate(config: &Config) -> Result<Rate, PricesError> {
     })
 }
 
-/// Connects to AWS during init, where the processor runs at full speed whatever the memory setting is.
+/// Connects to AWS during init, where the processor runs at full speed whatever the memory setting is: the stores, the metrics,
+/// and the second model where one is configured.
 ///
 /// # Errors
 /// When the configuration names no AWS stores, or the environment says no region or has no credentials.
@@ -43,7 +44,8 @@ pub fn rate(config: &Config) -> Result<Rate, PricesError> {
 pub async fn connect(
     config: &Config,
     lookup: impl Fn(&str) -> Option<String>,
-) -> Result<(platform::aws::Aws, aws_metrics::Metrics), function::stores::ConnectError> {
+) -> Result<(platform::aws::Aws, aws_metrics::Metrics, Option<platform::aws::Endpoint>), function::stores::ConnectError>
+{
     let (world, sdk) = config.stores.connect(lookup)?;
     world.warm_up().await;
     let metrics = match config.metrics {
@@ -52,7 +54,8 @@ pub async fn connect(
             aws_metrics::Metrics::CloudWatch(platform::aws::CloudWatchMetrics::from_config(&sdk))
         }
     };
-    Ok((world, metrics))
+    let model = config.opinion.as_ref().map(|opinion| platform::aws::Endpoint::from_config(&sdk, &opinion.endpoint));
+    Ok((world, metrics, model))
 }
 
 #[cfg(feature = "aws")]
@@ -84,10 +87,11 @@ mod aws_metrics {
 ///
 /// # Errors
 /// When the runtime API cannot be reached.
-pub async fn serve<W, M>(scorer: Scorer<W, M>) -> Result<(), Error>
+pub async fn serve<W, M, A>(scorer: Scorer<W, M, A>) -> Result<(), Error>
 where
     W: ScorerWorld + 'static,
     M: EmitMetrics + Send + Sync + 'static,
+    A: AskModel + Send + Sync + 'static,
 {
     let scorer = Arc::new(scorer);
     end_gracefully(Arc::clone(&scorer)).await;
@@ -96,13 +100,14 @@ where
         .await
 }
 
-async fn respond<W, M>(
-    scorer: Arc<Scorer<W, M>>,
+async fn respond<W, M, A>(
+    scorer: Arc<Scorer<W, M, A>>,
     event: LambdaEvent<Box<RawValue>>,
 ) -> Result<BatchResponse, Diagnostic>
 where
     W: ScorerWorld,
     M: EmitMetrics + Sync,
+    A: AskModel + Sync,
 {
     let now = clock::now();
     let deadline = Deadline::new(event.context.deadline, now, UNTOLD);
@@ -121,10 +126,11 @@ where
 /// Lambda sends SIGTERM only to functions with an extension (AWS Lambda Developer Guide, "Understanding the execution
 /// environment lifecycle"), so one that wants no events is registered. Where the runtime API has no extensions the function
 /// works all the same; its next start replays.
-async fn end_gracefully<W, M>(scorer: Arc<Scorer<W, M>>)
+async fn end_gracefully<W, M, A>(scorer: Arc<Scorer<W, M, A>>)
 where
     W: ScorerWorld + 'static,
     M: EmitMetrics + Send + Sync + 'static,
+    A: Send + Sync + 'static,
 {
     let registered =
         lambda_extension::Extension::new().with_events(&[]).with_extension_name("_millrace-shutdown").register().await;

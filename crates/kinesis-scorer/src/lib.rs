@@ -8,6 +8,7 @@
 //!
 //! - [`config`]: settings, checked as a whole.
 //! - [`state`] and [`fold`]: pure. Records in, state and findings out.
+//! - [`opinion`]: what a second model says of readings between watch and alarm.
 //! - [`restore`]: state from the checkpoint: snapshot, then replay; or from the parents of a shard.
 //! - [`epoch`] and [`adopt`]: which of two regions has the say, and what one that takes over goes on with.
 //! - [`commit`]: objects first, then the one transaction.
@@ -21,6 +22,7 @@
 mod tooth;
 
 pub mod adopt;
+pub mod backfill;
 pub mod chain;
 pub mod commit;
 pub mod config;
@@ -30,6 +32,7 @@ pub mod handler;
 #[cfg(feature = "lambda")]
 pub mod lambda;
 mod layout;
+pub mod opinion;
 pub mod profiles;
 pub mod restore;
 pub mod state;

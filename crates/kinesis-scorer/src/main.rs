@@ -19,9 +19,9 @@ async fn main() -> Result<(), lambda::Error> {
         }
         #[cfg(feature = "aws")]
         Stores::Aws { .. } => {
-            let (world, metrics) = lambda::connect(&config, lookup).await.inspect_err(logs::fatal)?;
+            let (world, metrics, model) = lambda::connect(&config, lookup).await.inspect_err(logs::fatal)?;
             let (world, metrics) = platform::cost::metered(world, metrics, lambda::rate(&config)?);
-            Box::pin(lambda::serve(Scorer::new(world, metrics, config))).await
+            Box::pin(lambda::serve(Scorer::new(world, metrics, config).with_second_opinion(model))).await
         }
         #[cfg(not(all(feature = "aws", feature = "embedded")))]
         _ => Err("this build lacks the stores that are configured: features `aws` and `embedded` bring them".into()),

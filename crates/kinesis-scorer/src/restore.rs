@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use anomaly_core::ProfileSet;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use platform::model::{Checkpoint, HashRange, Key, Segment, ShardId, ShardInfo};
+use platform::model::{Checkpoint, HashRange, Key, ObjectRef, Segment, ShardId, ShardInfo};
 use platform::ports::{self, GetObject, ListShards, LoadCheckpoint, StoreError, find_verified};
 use telemetry::bronze::BronzeReader;
 
 use crate::fold::{Discard, Fold, RawRecord, Tenancy};
+use crate::opinion;
 use crate::profiles;
 use crate::state::ShardState;
 
@@ -18,6 +19,8 @@ use crate::state::ShardState;
 pub const SEGMENT_BYTES_MAX: usize = 64 << 20;
 /// Largest stored object that a restore reads, in bytes.
 const OBJECT_BYTES_MAX: usize = 512 << 20;
+/// Largest silver object whose opinions are replayed, in bytes as rows: some two million of them.
+const SILVER_BYTES_MAX: usize = 512 << 20;
 /// Segments fetched at once while the ones before are replayed.
 const FETCH_AHEAD: usize = 8;
 /// Most ancestors looked at for one new shard.
@@ -71,11 +74,13 @@ pub(crate) enum Missing {
     Segment(Key),
     /// The profiles of a segment.
     Profiles(Key),
+    /// The silver object of a segment, with a second model's opinions.
+    Opinions(Key),
 }
 
 impl Missing {
     pub(crate) fn key(&self) -> &Key {
-        let (Self::Snapshot(key) | Self::Segment(key) | Self::Profiles(key)) = self;
+        let (Self::Snapshot(key) | Self::Segment(key) | Self::Profiles(key) | Self::Opinions(key)) = self;
         key
     }
 }
@@ -123,7 +128,7 @@ where
     match &restored.missing {
         None => Ok(restored),
         Some(Missing::Profiles(key)) => Err(profiles::gone(key)),
-        Some(Missing::Snapshot(key) | Missing::Segment(key)) => Err(ports::gone(key)),
+        Some(Missing::Snapshot(key) | Missing::Segment(key) | Missing::Opinions(key)) => Err(ports::gone(key)),
     }
 }
 
@@ -157,11 +162,18 @@ where
     }
     let fetches: Vec<_> = replayed.into_iter().map(|segment| fetch(world, segment)).collect();
     let mut segments = stream::iter(fetches).buffered(FETCH_AHEAD);
-    while let Some((segment, bytes)) = segments.try_next().await? {
-        restored.calls += 1;
-        let Some(bytes) = bytes else {
-            restored.missing = Some(Missing::Segment(segment.object.key.clone()));
-            return Ok(restored);
+    while let Some(Fetched { segment, bronze, opinions, calls }) = segments.try_next().await? {
+        restored.calls += calls;
+        let bytes = match (bronze, &opinions) {
+            (None, _) => {
+                restored.missing = Some(Missing::Segment(segment.object.key.clone()));
+                return Ok(restored);
+            }
+            (_, Some((object, None))) => {
+                restored.missing = Some(Missing::Opinions(object.key.clone()));
+                return Ok(restored);
+            }
+            (Some(bytes), _) => bytes,
         };
         if !sets.contains_key(segment.profiles.as_str()) {
             restored.calls += profiles::bundle_calls(&segment.profiles);
@@ -174,18 +186,31 @@ where
         if let Some(set) = sets.get(segment.profiles.as_str()) {
             replay(&mut restored.state, segment, &bytes, set, tenancy)?;
         }
+        if let Some((object, Some(silver))) = opinions {
+            opinion::replay(&mut restored.state.opinions, silver, SILVER_BYTES_MAX)
+                .map_err(|error| broken("replay opinions", &object.key, &error))?;
+        }
         restored.profiles = Some(segment.profiles.clone());
     }
     Ok(restored)
 }
 
-async fn fetch<'s, W: GetObject + Sync>(
-    world: &W,
+/// The objects of a segment, as far as they are here.
+struct Fetched<'s> {
     segment: &'s Segment,
-) -> Result<(&'s Segment, Option<Vec<u8>>), StoreError> {
-    let object = &segment.object;
-    let bytes = find_verified(world, &object.key, &object.sha256, OBJECT_BYTES_MAX).await?;
-    Ok((segment, bytes))
+    bronze: Option<Vec<u8>>,
+    /// Silver, where opinions are in it.
+    opinions: Option<(&'s ObjectRef, Option<Vec<u8>>)>,
+    calls: u64,
+}
+
+async fn fetch<'s, W: GetObject + Sync>(world: &W, segment: &'s Segment) -> Result<Fetched<'s>, StoreError> {
+    let find = |object: &'s ObjectRef| find_verified(world, &object.key, &object.sha256, OBJECT_BYTES_MAX);
+    let Some(silver) = &segment.opinions else {
+        return Ok(Fetched { segment, bronze: find(&segment.object).await?, opinions: None, calls: 1 });
+    };
+    let (bronze, opinions) = tokio::try_join!(find(&segment.object), find(silver))?;
+    Ok(Fetched { segment, bronze, opinions: Some((silver, opinions)), calls: 2 })
 }
 
 /// Replays one committed segment over the state.

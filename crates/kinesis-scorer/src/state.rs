@@ -9,16 +9,25 @@ use telemetry::sequence::SequenceNumber;
 use telemetry::snapshot::{self, Header, SnapshotError};
 use telemetry::sparkplug::Births;
 
-/// Version of a serialised [`ShardState`]. Raised whenever the engine's version, the aliases or the routes change.
+use crate::opinion::Episodes;
+
+/// Version of a serialised [`ShardState`] without open episodes of a second opinion. Raised whenever the engine's version, the
+/// aliases or the routes change.
 pub const STATE_VERSION: u16 = 1;
 const _: () =
     assert!(anomaly_core::STATE_VERSION == 1, "the engine's state changed: raise the shard's version with it");
 
+/// Version of one with episodes: the same and, behind it, those.
+///
+/// A state that has none is written as version 1, byte for byte as before there were any, so that who asks no second model can
+/// go back to an earlier release.
+pub const STATE_VERSION_WITH_EPISODES: u16 = 2;
+
 /// Largest snapshot that is decoded, in bytes before compression.
 pub const SNAPSHOT_BYTES_MAX: usize = 1 << 30;
 
-/// What a shard remembers: its devices' detectors, the names its Sparkplug nodes announced, and under which partition keys
-/// its devices send.
+/// What a shard remembers: its devices' detectors, the names its Sparkplug nodes announced, under which partition keys its
+/// devices send, and of which of them a second model has told.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct ShardState {
     /// Detectors of every device.
@@ -26,6 +35,9 @@ pub struct ShardState {
     /// Aliases of Sparkplug metrics.
     pub births: Births,
     routes: Routes,
+    /// Open episodes of a second opinion.
+    #[serde(skip)]
+    pub opinions: Episodes,
 }
 
 /// Partition keys of the devices whose partition key is not their name, by tenant and device.
@@ -73,8 +85,11 @@ impl ShardState {
         (&mut self.engine, &mut self.births, &mut self.routes)
     }
 
-    /// Takes over what another shard remembers. What both know stays as it is here.
+    /// Takes over what another shard remembers. What both know stays as it is here; of a device that is known here, also that
+    /// nothing has been told.
     pub fn absorb(&mut self, other: Self) {
+        let Self { engine, opinions, .. } = self;
+        opinions.absorb(other.opinions, |tenant, device| !has(engine, tenant, device));
         self.engine.absorb(other.engine);
         self.births.absorb(other.births);
         for (tenant, devices) in other.routes.0 {
@@ -90,12 +105,15 @@ impl ShardState {
     /// What a Sparkplug node has announced goes with its device: the shard where it lives may learn better, and two that
     /// know of it cannot be merged. A node that never sent a number stays, since nothing tells where it lives.
     pub fn keep_range(&mut self, range: (u128, u128)) {
-        let Self { engine, births, routes } = self;
+        let Self { engine, births, routes, opinions } = self;
         let within = |key: &str| (range.0..=range.1).contains(&hash_key(key));
         let lives_here = |tenant: &str, device: &str| within(routes.get(tenant, device).unwrap_or(device));
         births.retain(|tenant, device| {
             tooth!("births-stay") || lives_here(tenant, device) || !has(engine, tenant, device)
         });
+        if !tooth!("episodes-stay") {
+            opinions.retain(lives_here);
+        }
         engine.retain(lives_here);
         for devices in routes.0.values_mut() {
             devices.retain(|_, key| within(key));
@@ -109,15 +127,25 @@ impl ShardState {
     /// [`SnapshotError`] when the state is larger than a snapshot may be.
     pub fn to_snapshot(&self, last: SequenceNumber, at: Timestamp, profiles: &str) -> Result<Vec<u8>, SnapshotError> {
         let header = Header { last_seq: Some(last), at, profiles: profiles.to_owned() };
-        snapshot::encode(&header, STATE_VERSION, self)
+        if self.opinions.is_empty() || tooth!("episodes-not-in-snapshot") {
+            return snapshot::encode(&header, STATE_VERSION, self);
+        }
+        snapshot::encode(&header, STATE_VERSION_WITH_EPISODES, &(self, &self.opinions))
     }
 
     /// Decodes a snapshot.
     ///
     /// # Errors
-    /// [`SnapshotError`] for anything that is not a whole snapshot of this version.
+    /// [`SnapshotError`] for anything that is not a whole snapshot of a version that was ever written.
     pub fn from_snapshot(bytes: &[u8]) -> Result<(Header, Self), SnapshotError> {
-        snapshot::decode(bytes, STATE_VERSION, SNAPSHOT_BYTES_MAX)
+        match snapshot::decode(bytes, STATE_VERSION, SNAPSHOT_BYTES_MAX) {
+            Err(SnapshotError::StateVersion { found: STATE_VERSION_WITH_EPISODES, .. }) => {
+                let (header, (state, opinions)): (_, (Self, Episodes)) =
+                    snapshot::decode(bytes, STATE_VERSION_WITH_EPISODES, SNAPSHOT_BYTES_MAX)?;
+                Ok((header, Self { opinions, ..state }))
+            }
+            decoded => decoded,
+        }
     }
 }
 

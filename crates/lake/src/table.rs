@@ -109,7 +109,7 @@ use Type::{Bytes, Double, Float, Instant, Int, Long, Text, Truth};
 const HOURLY: &[&str] = &["dt", "hour"];
 const HOURLY_OF_REGION: &[&str] = &["dt", "hour", "region"];
 
-/// The columns of `telemetry::silver::SCHEMA`.
+/// The columns of `telemetry::silver::SCHEMA`, and the one of its objects with second opinions; the others have nothing there.
 pub(crate) const SILVER: &[(&str, Type)] = &[
     ("tenant", Text),
     ("device", Text),
@@ -124,9 +124,10 @@ pub(crate) const SILVER: &[(&str, Type)] = &[
     ("seq", Bytes),
     ("sub", Int),
     ("arrived", Instant),
+    ("opinion", Float),
 ];
 
-/// Those, and the run.
+/// Those of every object, and the run.
 pub(crate) const READINGS: &[(&str, Type)] = &[
     ("tenant", Text),
     ("device", Text),
@@ -159,6 +160,24 @@ pub(crate) const SUMMARY: &[(&str, Type)] = &[
     ("score_max", Float),
     ("abnormal", Long),
     ("anomalies", Long),
+    ("run", Text),
+];
+
+/// What `infra/sql/zscore_robust.sql` returns, and the run.
+pub(crate) const ANOMALIES: &[(&str, Type)] = &[
+    ("tenant", Text),
+    ("device", Text),
+    ("metric", Text),
+    ("ts", Instant),
+    ("value", Double),
+    ("expected", Double),
+    ("width", Double),
+    ("z", Double),
+    ("detector", Text),
+    ("readings", Long),
+    ("score", Float),
+    ("seq", Bytes),
+    ("sub", Int),
     ("run", Text),
 ];
 
@@ -228,22 +247,7 @@ pub const TABLES: &[Table] = &[
         name: "gold_anomalies",
         folder: "gold/anomalies/",
         partitions: &["dt", "region"],
-        columns: &[
-            ("tenant", Text),
-            ("device", Text),
-            ("metric", Text),
-            ("ts", Instant),
-            ("value", Double),
-            ("expected", Double),
-            ("width", Double),
-            ("z", Double),
-            ("detector", Text),
-            ("readings", Long),
-            ("score", Float),
-            ("seq", Bytes),
-            ("sub", Int),
-            ("run", Text),
-        ],
+        columns: ANOMALIES,
         form: Form::Parquet,
     },
     Table {

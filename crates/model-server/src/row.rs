@@ -55,8 +55,8 @@ impl RowReader {
         if row.values.is_empty() {
             return Err(RowError::Misshapen("there is no metric in it".to_owned()));
         }
-        let named = |(number, value): &(u16, f64)| Some((Arc::clone(names.shared(*number)?), *value));
-        Ok(Row { device: row.device.clone(), at: row.at, values: row.values.iter().filter_map(named).collect() })
+        let with_name = |(number, value): &(u16, f64)| Some((Arc::clone(names.shared(*number)?), *value));
+        Ok(Row { device: row.device.clone(), at: row.at, values: row.values.iter().filter_map(with_name).collect() })
     }
 }
 

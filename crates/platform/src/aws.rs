@@ -1,9 +1,11 @@
-//! The services themselves: DynamoDB for the tables, S3 for the lake, Kinesis for the shards, CloudWatch for metrics.
+//! The services themselves: DynamoDB for the tables, S3 for the lake, Kinesis for the shards, CloudWatch for metrics,
+//! SageMaker for a second opinion.
 //!
 //! One call to a service a verb (two for an object that is there already); what the items look like is in `items`, what an
 //! error means in `failure`. The SDK repeats a call twice on its own; what is beyond that is for the handlers, which know
 //! how much time is left.
 
+mod endpoint;
 mod entries;
 mod environment;
 mod epochs;
@@ -33,6 +35,7 @@ use crate::ports::{
     Stored, Stretch, Tagged,
 };
 
+pub use endpoint::Endpoint;
 pub use environment::{EnvironmentError, from_environment};
 pub use metrics::CloudWatchMetrics;
 pub use stream::{ChangeRecordError, RECORD_BYTES_MAX, parse_change, sequence_number};

@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::io::Write;
+use std::ops::AddAssign;
 use std::sync::Arc;
 
 use anomaly_core::Timestamp;
@@ -12,6 +13,41 @@ use serde_json::json;
 
 /// Namespace of all metrics.
 pub const NAMESPACE: &str = "IoT/Manufacturing";
+
+/// Counts of the rows about which a second model could be asked in one committed batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OpinionMetrics {
+    /// Rows that it was asked about.
+    pub asked: u64,
+    /// Those that it gave an opinion of.
+    pub answered: u64,
+    /// Those that it gave none of: no answer in time, or none that could be read.
+    pub failed: u64,
+    /// Rows that it was not asked about: too many, no time left, or not after so many failures.
+    pub skipped: u64,
+}
+
+impl OpinionMetrics {
+    /// Name, unit and value of each metric.
+    #[must_use]
+    pub fn entries(&self) -> [(&'static str, &'static str, f64); 4] {
+        [
+            ("OpinionsAsked", "Count", self.asked as f64),
+            ("OpinionsAnswered", "Count", self.answered as f64),
+            ("OpinionsFailed", "Count", self.failed as f64),
+            ("OpinionsSkipped", "Count", self.skipped as f64),
+        ]
+    }
+}
+
+impl AddAssign for OpinionMetrics {
+    fn add_assign(&mut self, more: Self) {
+        self.asked += more.asked;
+        self.answered += more.answered;
+        self.failed += more.failed;
+        self.skipped += more.skipped;
+    }
+}
 
 /// Counts of one committed batch.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -35,13 +71,15 @@ pub struct BatchMetrics {
     /// What the batch cost on AWS without Kinesis and storage, millionths of a US dollar, as [`crate::cost`] estimates it;
     /// 0 where nobody counts.
     pub cost_microdollars: f64,
+    /// What came of asking a second model; `None` where there is none, and then these are no metrics at all.
+    pub opinions: Option<OpinionMetrics>,
 }
 
 impl BatchMetrics {
     /// Name, unit and value of each metric.
     #[must_use]
-    pub fn entries(&self) -> [(&'static str, &'static str, f64); 8] {
-        [
+    pub fn entries(&self) -> Vec<(&'static str, &'static str, f64)> {
+        let mut entries = vec![
             ("SensorReadingsProcessed", "Count", self.readings as f64),
             ("AnomaliesDetected", "Count", self.anomalies as f64),
             ("RecordsQuarantined", "Count", self.quarantined as f64),
@@ -50,7 +88,9 @@ impl BatchMetrics {
             ("CommitLag", "Milliseconds", self.lag_ms as f64),
             ("StoreCalls", "Count", self.calls as f64),
             ("EstimatedCostMicrodollars", "None", self.cost_microdollars),
-        ]
+        ];
+        entries.extend(self.opinions.iter().flat_map(OpinionMetrics::entries));
+        entries
     }
 }
 
@@ -128,6 +168,19 @@ mod tests {
         for metric in declared {
             assert!(value[metric["Name"].as_str().unwrap()].is_number());
         }
+    }
+
+    #[test]
+    fn opinions_are_metrics_only_where_there_is_a_second_model() {
+        let names = |metrics: &BatchMetrics| metrics.entries().iter().map(|(name, ..)| *name).collect::<Vec<_>>();
+        let mut metrics = BatchMetrics::default();
+        assert!(names(&metrics).iter().all(|name| !name.starts_with("Opinions")));
+        metrics.opinions = Some(OpinionMetrics { asked: 7, answered: 4, failed: 3, skipped: 1 });
+        assert_eq!(names(&metrics)[8..], ["OpinionsAsked", "OpinionsAnswered", "OpinionsFailed", "OpinionsSkipped"]);
+        let line = emf_line(&metrics, "prod", Timestamp::from_millis(1_700_000_000_000).unwrap());
+        let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!((&value["OpinionsAsked"], &value["OpinionsFailed"]), (&json!(7.0), &json!(3.0)));
+        assert_eq!(value["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().unwrap().len(), 12);
     }
 
     #[test]

@@ -157,6 +157,9 @@ pub struct Segment {
     pub readings: u32,
     /// Fingerprint of the profiles in force, 16 hexadecimal digits; all zeros for none.
     pub profiles: String,
+    /// The silver object, where a second model's opinions are in it: a replay takes them from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opinions: Option<ObjectRef>,
 }
 
 /// All that is committed of a shard.
@@ -340,6 +343,21 @@ mod tests {
         (checkpoint.epoch, checkpoint.hash_range) = (2, Some(HashRange::ALL));
         let text = serde_json::to_string(&checkpoint).unwrap();
         assert_eq!(serde_json::from_str::<Checkpoint>(&text).unwrap(), checkpoint);
+    }
+
+    #[test]
+    fn a_segment_without_opinions_is_stored_as_ever() {
+        let hash = "0".repeat(64);
+        let text = format!(
+            r#"{{"object":{{"key":"bronze/1","sha256":"{hash}"}},"last_seq":"7","readings":3,"profiles":"0123456789abcdef"}}"#
+        );
+        let mut segment: Segment = serde_json::from_str(&text).unwrap();
+        let back = serde_json::to_value(&segment).unwrap();
+        let fields: Vec<&String> = back.as_object().unwrap().keys().collect();
+        assert_eq!(fields, ["last_seq", "object", "profiles", "readings"]);
+        segment.opinions = Some(segment.object.clone());
+        let text = serde_json::to_string(&segment).unwrap();
+        assert_eq!(serde_json::from_str::<Segment>(&text).unwrap(), segment);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The verbs. Each says what it promises, what is safe to repeat, and what its errors mean to the caller.
 
 mod alerts;
+mod ask;
 
 use std::error::Error;
 use std::future::Future;
@@ -11,6 +12,7 @@ pub use alerts::{
     AlertWorld, ChangeEntries, ChangeError, FindDue, ForgetChanges, ListDay, ListEntries, LoadEntry, Order,
     ReadChanges, check_changes,
 };
+pub use ask::{AskError, AskErrorKind, AskModel};
 
 /// What an error means for the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -19,13 +19,16 @@ use crate::metrics::BatchMetrics;
 use crate::model::{
     AnomalyRecord, Checkpoint, Entry, EntryKey, Epoch, Image, Key, ShardId, ShardInfo, StateRecord, TableChange,
 };
-use crate::ports::{StoreError, StoreErrorKind};
+use crate::ports::{AskError, StoreError, StoreErrorKind};
 use call::Script;
 use state::State;
 
 pub use call::{CallOutcome, CallRecord, Fault, When};
 pub use replica::Written;
 pub use state::Commit;
+
+/// What a model answers to rows.
+type Model = Box<dyn FnMut(&[u8]) -> Result<Vec<u8>, AskError> + Send>;
 
 /// A write that the caller was told had failed, and that has not happened yet.
 type Late = Box<dyn FnOnce(&mut State) + Send>;
@@ -52,6 +55,7 @@ struct Inside {
     script: Script,
     late: Vec<Late>,
     metrics: Vec<BatchMetrics>,
+    model: Option<Arc<Mutex<Model>>>,
 }
 
 /// Counts a parked call, also when its future is dropped.
@@ -211,6 +215,12 @@ impl SimWorld {
     /// Says which shards `stream` has, in place of what was said before.
     pub fn define_shards(&self, stream: &str, shards: &[ShardInfo]) {
         self.inside().state.shards.insert(stream.to_owned(), shards.to_vec());
+    }
+
+    /// Says what the model answers, in place of what was said before: anything, and otherwise each time if that is wanted.
+    /// Until then nobody answers. A model that is slow is a fault that parks the call.
+    pub fn define_model(&self, model: impl FnMut(&[u8]) -> Result<Vec<u8>, AskError> + Send + 'static) {
+        self.inside().model = Some(Arc::new(Mutex::new(Box::new(model))));
     }
 
     /// Every anomaly, by device and onset.

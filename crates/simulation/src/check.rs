@@ -9,6 +9,7 @@
 mod adoption;
 mod chain;
 mod lake;
+mod opinions;
 mod reference;
 mod tables;
 mod told;

@@ -23,6 +23,7 @@ use crate::gate::Gate;
 use crate::ledger::Ledger;
 use crate::plan::Plan;
 use crate::run::{Committed, Counts, Rest, STREAM, Sent, Site, event_of};
+use crate::second::Sayings;
 use crate::trace::{Trace, Violation};
 use crate::workload::{self, Shape};
 use crate::world::{Meter, World};
@@ -147,6 +148,7 @@ impl Stage {
             sent: self.sent,
             placed: Vec::new(),
             meter: Meter::default(),
+            sayings: Sayings::default(),
             violations: Vec::new(),
             told: None,
             faults: Vec::new(),

@@ -8,6 +8,7 @@
 //! - [`workload`]: every payload format, late, repeated and out-of-order readings, poison of every class;
 //! - [`gate`] and [`world`]: every call to a store stops before its effect and before its answer;
 //! - [`run`]: the scheduler that decides who goes on and what goes wrong;
+//! - [`second`]: a second model that answers as it likes, where the plan asks one;
 //! - [`telling`]: the real fan-out ([`alert_fanout::fanout::Fanout`]) beside it, and the people who are told;
 //! - [`check`]: what must be true afterwards, against a reading of the same records without any fault;
 //! - [`shrink`]: a failing seed made small;
@@ -29,6 +30,7 @@ pub mod gate;
 pub mod ledger;
 pub mod plan;
 pub mod run;
+pub mod second;
 pub mod shrink;
 pub mod teeth;
 pub mod telling;

@@ -9,6 +9,7 @@ mod telling;
 use std::time::Duration;
 
 use kinesis_scorer::Config;
+use kinesis_scorer::opinion::OpinionSettings;
 use platform::embedded::stream::MappingSettings;
 
 use crate::chance::Chance;
@@ -28,6 +29,9 @@ pub(crate) mod purpose {
     pub(crate) const TELLING: u64 = 8;
     pub(crate) const TELLING_ORDER: u64 = 9;
     pub(crate) const TELLING_FAULTS: u64 = 10;
+    pub(crate) const OPINION: u64 = 11;
+    /// And one more for each further region.
+    pub(crate) const ANSWERS: u64 = 12;
 }
 
 /// What can go wrong, as the run draws it.
@@ -199,6 +203,7 @@ impl Plan {
         changes.extend(moves);
         changes.sort_by_key(|(index, _)| *index);
         config.adopt_patience_seconds = of_pair.one_of([0, 60, 86_400]);
+        config.opinion = opinion(&mut Chance::new(seed, purpose::OPINION), storm > 0);
         Self {
             seed,
             tail: tail.min(records.len()),
@@ -250,6 +255,16 @@ fn config(chance: &mut Chance, stream_tenant: Option<String>) -> Config {
         snapshot_seconds: chance.one_of([1, 60, 900, 86_400]),
         ..Config::local("simulation")
     }
+}
+
+/// The workload is too short for detectors to be half-way sure of anything, so whatever is not abnormal is asked about.
+fn opinion(chance: &mut Chance, storm: bool) -> Option<OpinionSettings> {
+    let rows = if storm { 200 } else { chance.one_of([1, 5, 200]) };
+    chance.happens(if storm { 0.7 } else { 0.4 }).then(|| OpinionSettings {
+        rows,
+        watch: 0.0,
+        ..OpinionSettings::new("second")
+    })
 }
 
 fn changes(chance: &mut Chance, records: usize, profiles: bool) -> Vec<(usize, Change)> {

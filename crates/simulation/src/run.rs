@@ -29,6 +29,7 @@ use crate::flaw::{Flaws, PortFlaw};
 use crate::gate::Gate;
 use crate::ledger::Ledger;
 use crate::plan::{Plan, purpose};
+use crate::second::{self, Sayings};
 use crate::telling::Told;
 use crate::trace::{Trace, Violation};
 use crate::workload::Meaning;
@@ -135,6 +136,8 @@ pub struct Rest {
     pub tail_from: usize,
     /// What the processes reported.
     pub meter: Meter,
+    /// What the second model said.
+    pub sayings: Sayings,
     /// What people were told, where somebody was there to tell it.
     pub told: Option<Told>,
     /// What was wrong on the way.
@@ -190,6 +193,7 @@ struct Run {
     order: Chance,
     faults: Faults,
     meter: Meter,
+    sayings: Sayings,
     telling: Telling,
     violations: Vec<Violation>,
     trace: Trace,
@@ -210,8 +214,11 @@ pub fn run(plan: Plan, variation: &Variation) -> anyhow::Result<Rest> {
 impl Run {
     fn new(plan: Plan, variation: &Variation) -> anyhow::Result<Self> {
         let seed = plan.seed;
+        let sayings = Sayings::default();
         let region = |index: usize, shards: u32, settings: &MappingSettings| -> anyhow::Result<Region> {
             let store = if plan.pair.is_some() { SimWorld::replicated() } else { SimWorld::new() };
+            let answers = Chance::new(seed, purpose::ANSWERS + index as u64);
+            store.define_model(second::model(answers, sayings.clone()));
             let site = Site::new(index, store, Stream::new(STREAM, shards, STREAM_BYTES_MAX));
             let mapping = Mapping::new(settings.clone())?;
             Ok(Region { site, mapping, read: BTreeSet::new(), down: false, commits_seen: 0 })
@@ -247,6 +254,7 @@ impl Run {
             order: Chance::new(seed, purpose::ORDER),
             faults: Faults::new(&plan, variation.without.clone()),
             meter: Meter::default(),
+            sayings: sayings.clone(),
             telling: Telling::new(&plan, variation.without.clone()),
             violations: Vec::new(),
             trace: Trace::default(),
@@ -373,6 +381,7 @@ impl Run {
             sent: self.sent,
             placed: self.placed,
             meter: self.meter,
+            sayings: self.sayings,
             told: Some(told),
             violations: self.violations,
             faults,

@@ -1,13 +1,14 @@
 //! The stores as one process sees them: those of `platform::sim`, behind the gate, with a seeded bug where one is asked for.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anomaly_core::Timestamp;
 use platform::metrics::{BatchMetrics, EmitMetrics};
 use platform::model::{Checkpoint, Epoch, Key, ShardId, ShardInfo, Transaction};
 use platform::ports::{
-    CommitError, CommitTransaction, GetObject, GetTagged, ListCheckpoints, ListObjects, ListShards, Listed,
-    LoadCheckpoint, LoadEpoch, PutError, PutIfAbsent, StoreError, Stored, Tagged,
+    AskError, AskModel, CommitError, CommitTransaction, GetObject, GetTagged, ListCheckpoints, ListObjects, ListShards,
+    Listed, LoadCheckpoint, LoadEpoch, PutError, PutIfAbsent, StoreError, Stored, Tagged,
 };
 use platform::sim::{Fault, SimWorld, When};
 
@@ -139,6 +140,16 @@ impl ListShards for World {
         let (fault, ticket) = self.gate.ask(self.process, "list shards", stream).await;
         self.arm(fault);
         let answer = self.flaws.shards(self.store.list_shards(stream).await);
+        ticket.hear().await;
+        answer
+    }
+}
+
+impl AskModel for World {
+    async fn ask_model(&self, rows: &[u8], within: Duration) -> Result<Vec<u8>, AskError> {
+        let (fault, ticket) = self.gate.ask(self.process, "ask model", "second").await;
+        self.arm(fault);
+        let answer = self.store.ask_model(rows, within).await;
         ticket.hear().await;
         answer
     }

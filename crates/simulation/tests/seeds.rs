@@ -1,6 +1,7 @@
 //! A quick look at what `cargo xtask sim` does at length.
 #![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
+use anomaly_core::DetectorId;
 use simulation::crossing;
 use simulation::flaw::PortFlaw;
 use simulation::plan::Trouble;
@@ -63,6 +64,12 @@ fn everything_goes_wrong_within_50_seeds_and_the_outcome_is_that_of_a_run_withou
     };
     assert!(verdicts.iter().filter(adopted).count() > 5, "hardly any region took over");
     assert!(verdicts.iter().map(|verdict| verdict.rest.counts.anomalies).sum::<u64>() > 100, "nothing was found");
+    let told = |verdict: &Verdict| {
+        let anomalies = verdict.rest.sites.iter().flat_map(|site| site.store.anomalies());
+        anomalies.filter(|record| record.anomaly.detector == DetectorId::Model).count()
+    };
+    let told: usize = verdicts.iter().map(told).sum();
+    assert!(told > 50, "a second model told of {told} episodes");
 }
 
 #[test]

@@ -12,6 +12,7 @@
 //! | `seq` | 24 bytes | the sequence number as a big-endian number, so that byte order is number order |
 //! | `sub` | int | which user record of an aggregate |
 //! | `arrived` | milliseconds, UTC | when Kinesis took the record |
+//! | `opinion` | float, or nothing | what a second model said of the device at that time, 1.0 is its alarm line; exact. Objects of batches without any lack the column |
 //!
 //! Rows stand in the order of the stream. `score`, `alert` and `expected` lose the end of their fraction, toward zero: those
 //! digits mean nothing to anybody and would be a third of the file. The alarm line is never crossed by it, and the side on
@@ -23,6 +24,7 @@
 mod encode;
 mod file;
 mod names;
+mod opinions;
 mod packed;
 mod read;
 mod schema;
@@ -34,7 +36,7 @@ mod write;
 use anomaly_core::{Outcome, Quality, Timestamp};
 
 pub use self::read::SilverReader;
-pub use self::schema::SCHEMA;
+pub use self::schema::{OPINION, SCHEMA};
 pub use self::shape::Misshapen;
 pub use self::write::{SilverCell, SilverHead, SilverWriter};
 use crate::sequence::SequenceNumber;
@@ -68,6 +70,9 @@ pub struct SilverRow<'a> {
     pub sub: u32,
     /// When Kinesis took the record.
     pub arrived: Timestamp,
+    /// What a second model said of the device at that time, in units of its alarm line; `None` where it was not asked or did
+    /// not answer.
+    pub opinion: Option<f32>,
 }
 
 impl SilverRow<'_> {

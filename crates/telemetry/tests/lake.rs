@@ -8,11 +8,13 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 
 use anomaly_core::{Outcome, Quality, Timestamp};
+use bytes::Bytes;
+use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use proptest::prelude::*;
 use telemetry::bronze::{BronzeReader, BronzeWriter, LakeError};
 use telemetry::quarantine::{QuarantineReader, QuarantineRecord, QuarantineWriter};
 use telemetry::sequence::SequenceNumber;
-use telemetry::silver::{SCHEMA, SilverReader, SilverRow, SilverWriter};
+use telemetry::silver::{OPINION, SCHEMA, SilverReader, SilverRow, SilverWriter};
 
 const MIB: usize = 1 << 20;
 
@@ -85,6 +87,56 @@ fn objects_of_the_first_release_stay_readable() {
     let reader = SilverReader::new(stored, MIB).unwrap();
     let rows: Vec<_> = reader.rows().collect();
     assert_eq!(rows, [lake_plant::row(seq("7"), at(1_700_000_000_123)).kept()]);
+    let stored = std::fs::read(golden("silver-v1-opinions.parquet")).unwrap();
+    let reader = SilverReader::new(stored, MIB).unwrap();
+    let opinions: Vec<_> = reader.rows().map(|row| row.opinion).collect();
+    assert_eq!(opinions, [None, Some(0.3), None]);
+}
+
+fn three_rows_and_one_opinion() -> SilverWriter {
+    let mut writer = SilverWriter::new();
+    let row = lake_plant::row(seq("7"), at(1_700_000_000_123));
+    for opinion in [None, Some(0.3), None] {
+        writer.push(&SilverRow { opinion, ..row });
+    }
+    writer
+}
+
+/// The schema that an object says it has, by the names that this repository has for the types.
+fn schema_of(object: Vec<u8>) -> String {
+    let file = SerializedFileReader::new(Bytes::from(object)).unwrap();
+    let mut text = Vec::new();
+    parquet::schema::printer::print_schema(&mut text, file.metadata().file_metadata().schema());
+    String::from_utf8(text).unwrap().replace("(STRING)", "(UTF8)")
+}
+
+#[test]
+fn an_opinion_is_a_column_at_the_end_that_objects_without_any_lack() {
+    let mut writer = three_rows_and_one_opinion();
+    let expected = SCHEMA.replace("}\n", &format!("  {OPINION};\n}}\n"));
+    assert_eq!(schema_of(writer.finish().unwrap()), expected);
+    let row = lake_plant::row(seq("7"), at(1_700_000_000_123));
+    writer.push(&row);
+    let (used, mut new) = (writer.finish().unwrap(), SilverWriter::new());
+    new.push(&row);
+    assert_eq!(used, new.finish().unwrap());
+    assert_eq!(schema_of(used), SCHEMA);
+}
+
+#[test]
+fn an_opinion_of_several_rows_is_in_each_of_them() {
+    let mut writer = SilverWriter::new();
+    let row = lake_plant::row(seq("7"), at(1_700_000_000_123));
+    (0..40).for_each(|_| writer.push(&row));
+    writer.opinion(3..5, 1.5);
+    writer.opinion(5..39, -0.25);
+    let reader = SilverReader::new(writer.finish().unwrap(), MIB).unwrap();
+    let expected = |row| match row {
+        3..5 => Some(1.5),
+        5..39 => Some(-0.25),
+        _ => None,
+    };
+    assert_eq!(reader.rows().map(|row| row.opinion).collect::<Vec<_>>(), (0..40).map(expected).collect::<Vec<_>>());
 }
 
 /// Stores the golden objects anew; run by hand after a deliberate change of a format, under a new version's name.
@@ -101,6 +153,13 @@ fn write_the_golden_objects() {
     std::fs::write(golden("quarantine-v1.ndjson"), QuarantineReader::new(&refusal, MIB).unwrap().text()).unwrap();
     std::fs::write(golden("quarantine-v1.ndjson.zst"), refusal).unwrap();
     std::fs::write(golden("silver-v1.parquet"), writer.finish().unwrap()).unwrap();
+}
+
+/// The same of silver with opinions, which came later.
+#[test]
+#[ignore = "writes the golden file of a new format version"]
+fn write_the_golden_opinions() {
+    std::fs::write(golden("silver-v1-opinions.parquet"), three_rows_and_one_opinion().finish().unwrap()).unwrap();
 }
 
 #[test]
@@ -262,14 +321,25 @@ fn qualities() -> impl Strategy<Value = Quality> {
 }
 
 type Names = (String, String, String);
-type Cells = (Timestamp, f64, f32, f32, f64, Outcome, Quality, SequenceNumber, u32, Timestamp);
+type Cells = (Timestamp, f64, f32, f32, f64, Outcome, Quality, SequenceNumber, u32, (Timestamp, Option<f32>));
 
 fn rows() -> impl Strategy<Value = Vec<(Names, Cells)>> {
     let names = ("[ab]{1,2}", "[a-z0-9.-]{1,9}", "\\PC{1,9}");
     let number = || proptest::num::f64::NORMAL | proptest::num::f64::ZERO | proptest::num::f64::SUBNORMAL;
     let score = || proptest::num::f32::POSITIVE | proptest::num::f32::ZERO;
-    let cells =
-        (times(), number(), score(), score(), number(), outcomes(), qualities(), sequences(), any::<u32>(), times());
+    let opinion = proptest::option::weighted(0.3, proptest::num::f32::NORMAL);
+    let cells = (
+        times(),
+        number(),
+        score(),
+        score(),
+        number(),
+        outcomes(),
+        qualities(),
+        sequences(),
+        any::<u32>(),
+        (times(), opinion),
+    );
     proptest::collection::vec((names, cells), 0..60)
 }
 
@@ -312,8 +382,10 @@ proptest! {
     #[test]
     fn silver_gives_back_the_rows_as_kept(rows in rows()) {
         let rows: Vec<_> = rows.iter().map(|((tenant, device, metric), cells)| {
-            let (at, value, score, alert, expected, outcome, quality, seq, sub, arrived) = *cells;
-            SilverRow { tenant, device, metric, at, value, score, alert, expected, outcome, quality, seq, sub, arrived }
+            let (at, value, score, alert, expected, outcome, quality, seq, sub, (arrived, opinion)) = *cells;
+            SilverRow {
+                tenant, device, metric, at, value, score, alert, expected, outcome, quality, seq, sub, arrived, opinion,
+            }
         }).collect();
         let mut writer = SilverWriter::new();
         for row in &rows {

@@ -34,7 +34,7 @@ impl Whole {
     pub(crate) fn take(&mut self, event: &[u8]) -> Option<Objects> {
         let Self { state, fold, batch, payload, profiles, tenancy } = self;
         let event = KinesisEvent::parse(event).ok()?;
-        batch.clear();
+        batch.begin(None);
         for record in &event.records {
             let decoded = record.payload_bytes(payload);
             let raw = RawRecord {

@@ -13,9 +13,13 @@ use telemetry::sequence::SequenceNumber;
 use telemetry::silver::{SilverCell, SilverHead, SilverWriter};
 
 use super::{Findings, RawRecord};
+use crate::opinion::{Candidates, Episodes};
 
 /// Seconds of a day.
 const DAY_SECONDS: i64 = 86_400;
+
+/// Most anomalies of one batch that a second model tells: with the checkpoint they must fit into one transaction.
+pub const TOLD_MAX: usize = 64;
 
 /// Everything scored since the batch began.
 #[derive(Debug)]
@@ -34,6 +38,11 @@ pub struct Batch {
     silver: SilverWriter,
     quarantine: QuarantineWriter,
     found: Vec<Found>,
+    /// Observations to ask a second model about; `None` where there is none.
+    candidates: Option<Candidates>,
+    /// What it told.
+    told: Vec<Found>,
+    has_opinions: bool,
     /// Newest change of each device, by tenant and device.
     changed: BTreeMap<(String, String), Changed>,
 }
@@ -78,20 +87,26 @@ impl Default for Batch {
             silver: SilverWriter::default(),
             quarantine: QuarantineWriter::default(),
             found: Vec::new(),
+            candidates: None,
+            told: Vec::new(),
+            has_opinions: false,
             changed: BTreeMap::new(),
         }
     }
 }
 
 impl Batch {
-    /// Forgets everything but its room.
-    pub fn clear(&mut self) {
+    /// Forgets everything but its room, and begins anew, with what to look for on behalf of a second model.
+    pub fn begin(&mut self, candidates: Option<Candidates>) {
         (self.last_seq, self.newest) = (None, Timestamp::MIN);
         (self.readings, self.unscored, self.quarantined) = (0, 0, 0);
         self.bronze.clear();
         self.silver.clear();
         self.quarantine.clear();
         self.found.clear();
+        self.candidates = candidates;
+        self.told.clear();
+        self.has_opinions = false;
         self.changed.clear();
     }
 
@@ -107,7 +122,43 @@ impl Batch {
     /// How many anomalies were found.
     #[must_use]
     pub fn found(&self) -> usize {
-        self.found.len()
+        self.found.len() + self.told.len()
+    }
+
+    /// What there is to ask a second model about; `None` where there is none.
+    #[must_use]
+    pub fn candidates(&self) -> Option<&Candidates> {
+        self.candidates.as_ref()
+    }
+
+    /// Whether a second model's opinions are recorded in the batch's silver.
+    #[must_use]
+    pub fn has_opinions(&self) -> bool {
+        self.has_opinions
+    }
+
+    /// Records what `model` said of the candidates, one strength each, and tells of the episodes that begin with it. Says how
+    /// many opinions it took: one that would begin an episode more than [`TOLD_MAX`] is left aside as if it had not been given.
+    pub fn take_opinions(&mut self, strengths: &[Option<f32>], episodes: &mut Episodes, model: &str) -> u64 {
+        let Some(candidates) = &self.candidates else { return 0 };
+        let mut taken = 0;
+        let shift = usize::from(tooth!("opinion-of-another-row"));
+        let given = strengths.iter().cycle().skip(shift);
+        for (candidate, strength) in candidates.found().iter().zip(given) {
+            let Some(strength) = *strength else { continue };
+            let (tenant, device, at) = (&*candidate.tenant, &*candidate.device, candidate.at);
+            if self.told.len() == TOLD_MAX && episodes.begins(tenant, device, at, strength) {
+                continue;
+            }
+            self.silver.opinion(candidate.rows.clone(), strength);
+            taken += 1;
+            if episodes.take(tenant, device, at, strength) {
+                let anomaly = candidate.anomaly(strength, model);
+                self.told.push(Found { anomaly, seq: candidate.seq, arrived: candidate.arrived });
+            }
+        }
+        self.has_opinions = taken > 0;
+        taken
     }
 
     /// The batch's objects. The writers are empty afterwards.
@@ -124,16 +175,13 @@ impl Batch {
     /// same instant twice, and a transaction may name an item only once.
     #[must_use]
     pub fn anomalies(&self, shard: &ShardId, profiles: &str, ttl_days: u32) -> Vec<AnomalyRecord> {
-        let record = |found: &Found| AnomalyRecord {
-            anomaly: found.anomaly.clone(),
-            detected_at: found.arrived,
-            seq: found.seq,
-            shard: shard.to_string(),
-            profiles: profiles.to_owned(),
-            expires_at: expiry(found.arrived, ttl_days),
-        };
-        let mut known = BTreeSet::new();
-        self.found.iter().map(record).filter(|found| known.insert((found.partition_key(), found.sort_key()))).collect()
+        records(&self.found, shard, profiles, ttl_days)
+    }
+
+    /// The same of those that a second model told.
+    #[must_use]
+    pub fn told(&self, shard: &ShardId, profiles: &str, ttl_days: u32) -> Vec<AnomalyRecord> {
+        records(&self.told, shard, profiles, ttl_days)
     }
 
     /// The newest state of each device whose state changed.
@@ -150,6 +198,20 @@ impl Batch {
         };
         self.changed.iter().map(record).collect()
     }
+}
+
+/// Anomalies as they are stored, each key once.
+fn records(found: &[Found], shard: &ShardId, profiles: &str, ttl_days: u32) -> Vec<AnomalyRecord> {
+    let record = |found: &Found| AnomalyRecord {
+        anomaly: found.anomaly.clone(),
+        detected_at: found.arrived,
+        seq: found.seq,
+        shard: shard.to_string(),
+        profiles: profiles.to_owned(),
+        expires_at: expiry(found.arrived, ttl_days),
+    };
+    let mut known = BTreeSet::new();
+    found.iter().map(record).filter(|found| known.insert((found.partition_key(), found.sort_key()))).collect()
 }
 
 /// When a store may forget what arrived at `arrived`: a function of the data, so that every writer writes the same.
@@ -186,7 +248,11 @@ impl Findings for Batch {
             outcome: verdict.outcome,
             quality: reading.quality,
         };
+        let first = self.silver.len();
         self.silver.observation(&head, observation.readings.iter().zip(&scored.readings).map(cell));
+        if let Some(candidates) = &mut self.candidates {
+            candidates.consider(of, sub, observation, scored, device, first..self.silver.len());
+        }
         if let Some(anomaly) = &scored.alert {
             self.found.push(Found { anomaly: (**anomaly).clone(), seq: of.seq, arrived: of.arrived });
         }

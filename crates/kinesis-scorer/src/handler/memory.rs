@@ -9,6 +9,7 @@ use platform::ports::{ScorerWorld, StoreError};
 
 use super::{Progress, Scorer, unencodable};
 use crate::adopt::{self, Pair};
+use crate::commit::Items;
 use crate::epoch::Standing;
 use crate::restore::{Warm, restore};
 use crate::{commit, layout};
@@ -16,7 +17,7 @@ use crate::{commit, layout};
 /// Shards whose state one process keeps warm; the one unused longest goes first.
 const WARM_SHARDS_MAX: usize = 16;
 
-impl<W: ScorerWorld, M: Sync> Scorer<W, M> {
+impl<W: ScorerWorld, M: Sync, A: Sync> Scorer<W, M, A> {
     /// Writes a snapshot of every warm shard that has segments to replay, so that the next process starts quickly. Called
     /// when the process is told to end; what does not get done costs a replay and nothing else.
     ///
@@ -48,7 +49,7 @@ impl<W: ScorerWorld, M: Sync> Scorer<W, M> {
             next.batch.clear();
         }
         let change = CheckpointChange { shard, next: &next, expected: Some(before.version) };
-        commit::commit(&self.world, change, None, &[], &[]).await.map(|_| ())
+        commit::commit(&self.world, change, None, &Items::default()).await.map(|_| ())
     }
 
     /// The shard's state: what this process remembers, or what was committed, or what another region knew.

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anomaly_core::Timestamp;
-use kinesis_scorer::commit::{self, Committed, READINGS_MAX, SEGMENTS_MAX, snapshot_is_due};
+use kinesis_scorer::commit::{self, Committed, Items, READINGS_MAX, SEGMENTS_MAX, snapshot_is_due};
 use kinesis_scorer::fold::{Discard, Fold, RawRecord, Tenancy};
 use kinesis_scorer::state::ShardState;
 use kinesis_scorer::{Invocation, Scorer};
@@ -107,8 +107,13 @@ fn state(device: &str) -> StateRecord {
 
 fn checkpoint(segments: usize, readings_each: u32, snapshot_at: Option<Timestamp>) -> Checkpoint {
     let object = || ObjectRef { key: Key::new("state/x").unwrap(), sha256: ContentHash::of(b"x") };
-    let segment =
-        |_| Segment { object: object(), last_seq: sequence(1), readings: readings_each, profiles: "0".repeat(16) };
+    let segment = |_| Segment {
+        object: object(),
+        last_seq: sequence(1),
+        readings: readings_each,
+        profiles: "0".repeat(16),
+        opinions: None,
+    };
     Checkpoint {
         version: 1,
         last_seq: sequence(1),
@@ -131,7 +136,8 @@ fn as_many_items_as_a_transaction_holds_take_one_and_one_more_takes_two() {
         let states: Vec<StateRecord> = (0..states).map(|index| state(&format!("d{index}"))).collect();
         let shard = shard(SHARD);
         let change = CheckpointChange { shard: &shard, next: &next, expected: None };
-        let (committed, calls) = block_on(commit::commit(&world, change, None, &[], &states)).unwrap();
+        let (committed, calls) =
+            block_on(commit::commit(&world, change, None, &Items { states: &states, ..Items::default() })).unwrap();
         assert_eq!((committed, calls), (Committed::Done, transactions), "{} states", states.len());
         assert_eq!(world.states().len(), states.len());
     }
@@ -146,7 +152,7 @@ fn a_store_that_gives_no_answer_is_asked_four_times() {
     let change = CheckpointChange { shard: &shard, next: &next, expected: None };
     let (error, waited) = block_on(async {
         let began = tokio::time::Instant::now();
-        (commit::commit(&world, change, None, &[], &[]).await.unwrap_err(), began.elapsed())
+        (commit::commit(&world, change, None, &Items::default()).await.unwrap_err(), began.elapsed())
     });
     assert!(error.is_transient(), "{error}");
     assert_eq!(world.calls().iter().filter(|call| call.verb == "commit").count(), 4);
@@ -161,7 +167,7 @@ fn an_answer_that_was_lost_is_settled_by_one_more_call() {
     world.on_call(When::verb("commit"), Fault::UnavailableButLands);
     let shard = shard(SHARD);
     let change = CheckpointChange { shard: &shard, next: &next, expected: None };
-    let (committed, calls) = block_on(commit::commit(&world, change, None, &[], &[])).unwrap();
+    let (committed, calls) = block_on(commit::commit(&world, change, None, &Items::default())).unwrap();
     assert_eq!((committed, calls), (Committed::Done, 3));
     assert_eq!(world.calls().len(), 3);
 }

@@ -6,6 +6,7 @@ mod bounds;
 mod crashes;
 mod cuts;
 mod failover;
+mod opinions;
 mod outcome;
 mod profiles;
 mod quiet;

@@ -2,10 +2,12 @@
 
 use platform::sim::{Fault, SimWorld, When};
 
+use super::accounting::Kept;
+use super::opinions::{deliver_cut, process, settled};
 use super::outcome::{Outcome, bytes_of};
 use super::workload::{SHARD, block_on, deliver, deliver_all, mixed, resume, scorer, sequence, shard};
 use kinesis_scorer::commit::SEGMENTS_MAX;
-use kinesis_scorer::state::ShardState;
+use kinesis_scorer::state::{STATE_VERSION, STATE_VERSION_WITH_EPISODES, ShardState};
 
 #[test]
 fn replay_never_grows_past_its_bound() {
@@ -88,9 +90,17 @@ fn a_store_that_hides_a_segment_for_a_while_costs_time_only() {
 /// never changes an old one. `tests/golden/README.md` says how they are made.
 #[test]
 fn every_released_snapshot_is_still_readable() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/shard-state-v1.snap");
-    let world = SimWorld::new();
-    block_on(deliver_all(&scorer(&world), SHARD, &mixed(120, 42), 120));
+    let plain = SimWorld::new();
+    block_on(deliver_all(&scorer(&plain), SHARD, &mixed(120, 42), 120));
+    check_released("shard-state-v1.snap", STATE_VERSION, &plain);
+    let asking = SimWorld::new();
+    settled(&asking);
+    block_on(deliver_cut(&mixed(120, 42), &[], || process(&asking, &Kept::default(), super::opinions::asking())));
+    check_released("shard-state-v2.snap", STATE_VERSION_WITH_EPISODES, &asking);
+}
+
+fn check_released(name: &str, version: u16, world: &SimWorld) {
+    let path = &format!("{}/tests/golden/{name}", env!("CARGO_MANIFEST_DIR"));
     let snapshot = world.checkpoint(&shard(SHARD)).unwrap().snapshot.unwrap().object.key;
     let current = world.objects()[&snapshot].clone();
     if !std::path::Path::new(path).exists() {
@@ -98,9 +108,11 @@ fn every_released_snapshot_is_still_readable() {
         panic!("{path} was missing and is written now: look at it, commit it, run again");
     }
     let stored = std::fs::read(path).unwrap();
-    let (header, state) = ShardState::from_snapshot(&stored).expect("version 1 stays readable");
+    telemetry::snapshot::header(&stored, version).expect("it is of that version");
+    let (header, state) = ShardState::from_snapshot(&stored).expect("every version stays readable");
     assert_eq!(header.last_seq, Some(sequence(119)));
     let (_, expected) = ShardState::from_snapshot(&current).unwrap();
+    assert_eq!(state.opinions.is_empty(), version == STATE_VERSION);
     assert_eq!(
         bytes_of(&state),
         bytes_of(&expected),

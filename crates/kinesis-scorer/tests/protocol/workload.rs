@@ -7,6 +7,7 @@ use anomaly_core::Timestamp;
 use kinesis_scorer::{Config, Invocation, Scorer};
 use platform::metrics::{EmitMetrics, NoMetrics};
 use platform::model::ShardId;
+use platform::ports::AskModel;
 use platform::sim::SimWorld;
 use telemetry::kinesis::{BatchResponse, RecordOut, Source, write_event};
 use telemetry::sequence::SequenceNumber;
@@ -149,8 +150,8 @@ pub(crate) async fn deliver<M: EmitMetrics + Sync>(
 }
 
 /// Delivers records as one batch; `remaining` is asked for the time that is left.
-pub(crate) async fn deliver_within<M: EmitMetrics + Sync>(
-    scorer: &Scorer<SimWorld, M>,
+pub(crate) async fn deliver_within<M: EmitMetrics + Sync, A: AskModel + Sync>(
+    scorer: &Scorer<SimWorld, M, A>,
     shard: &str,
     records: &[Record],
     remaining: &(dyn Fn() -> Duration + Sync),

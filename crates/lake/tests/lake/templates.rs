@@ -146,7 +146,9 @@ fn silver_has_the_columns_of_its_schema_and_readings_those_and_the_run() {
     };
     let mut schema = pairs(telemetry::silver::SCHEMA.lines().filter_map(column));
     assert_eq!(schema.len(), 13);
-    assert_eq!(glue()["silver"].columns, schema);
+    let opinion = telemetry::silver::OPINION.strip_prefix("OPTIONAL FLOAT ").unwrap();
+    let with_opinions = [&schema[..], &pairs([(opinion, "float")])].concat();
+    assert_eq!(glue()["silver"].columns, with_opinions);
     schema.push(("run".to_owned(), "string".to_owned()));
     assert_eq!(glue()["readings"].columns, schema);
 }

@@ -210,9 +210,24 @@ fn hash(words: impl Hash) -> u64 {
 
 /// To the bit; most of what a folder holds is this.
 fn hash_of_silver(row: &SilverRow<'_>) -> u64 {
-    let SilverRow { tenant, device, metric, at, value, score, alert, expected, outcome, quality, seq: _, sub, arrived } =
-        *row;
-    let numbers = (value.to_bits(), score.to_bits(), alert.to_bits(), expected.to_bits());
+    let SilverRow {
+        tenant,
+        device,
+        metric,
+        at,
+        value,
+        score,
+        alert,
+        expected,
+        outcome,
+        quality,
+        seq: _,
+        sub,
+        arrived,
+        opinion,
+    } = *row;
+    let opinion = opinion.map(f32::to_bits);
+    let numbers = (value.to_bits(), score.to_bits(), alert.to_bits(), expected.to_bits(), opinion);
     hash((tenant, device, metric, at.millis(), numbers, outcome, quality as u8, sub, arrived.millis()))
 }
 

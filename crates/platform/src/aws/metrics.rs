@@ -27,7 +27,7 @@ impl CloudWatchMetrics {
 impl EmitMetrics for CloudWatchMetrics {
     async fn emit(&self, metrics: &BatchMetrics, environment: &str, at: Timestamp) {
         let dimension = Dimension::builder().name("Environment").value(environment).build();
-        let data = metrics.entries().map(|(name, unit, value)| {
+        let data = metrics.entries().into_iter().map(|(name, unit, value)| {
             MetricDatum::builder()
                 .metric_name(name)
                 .unit(StandardUnit::from(unit))
@@ -36,7 +36,7 @@ impl EmitMetrics for CloudWatchMetrics {
                 .dimensions(dimension.clone())
                 .build()
         });
-        let put = self.cloudwatch.put_metric_data().namespace(NAMESPACE).set_metric_data(Some(data.to_vec()));
+        let put = self.cloudwatch.put_metric_data().namespace(NAMESPACE).set_metric_data(Some(data.collect()));
         if let Err(error) = put.send().await {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,

@@ -55,7 +55,7 @@ pub struct CallRecord {
     pub index: usize,
     /// What: `load checkpoint`, `list checkpoints`, `load epoch`, `begin epoch`, `commit`, `put object`, `get object`,
     /// `list objects`, `list shards`, `find anomalies`, `get device state`, `load entry`, `list entries`, `change entries`,
-    /// `find due`, `list day`, `read changes`, `forget changes`.
+    /// `find due`, `list day`, `read changes`, `forget changes`, `ask model`.
     pub verb: &'static str,
     /// On what.
     pub target: String,

@@ -1,9 +1,13 @@
 //! The faults do what they say.
 
+use std::time::Duration;
+
 use super::*;
 use crate::model::EntryChange;
 use crate::ports::StoreErrorKind::{Throttled, Unavailable};
-use crate::ports::{ChangeEntries as _, ChangeError, GetObject as _, PutError, PutIfAbsent as _, Stored};
+use crate::ports::{
+    AskErrorKind, AskModel as _, ChangeEntries as _, ChangeError, GetObject as _, PutError, PutIfAbsent as _, Stored,
+};
 
 fn key(text: &str) -> Key {
     Key::new(text).unwrap()
@@ -170,6 +174,22 @@ async fn an_entry_that_expires_is_told_without_a_new_image() {
     assert_eq!(world.entries(), []);
     let told: Vec<_> = world.changes().into_iter().map(|change| (change.number, change.change.new)).collect();
     assert_eq!(told, [(1, Some(Image::Entry(entry(1, "a")))), (2, None)]);
+}
+
+#[tokio::test]
+async fn a_model_answers_what_the_test_says_and_fails_as_the_fault_says() {
+    let within = Duration::from_secs(1);
+    let world = SimWorld::new();
+    assert_eq!(world.ask_model(b"1", within).await.unwrap_err().kind, AskErrorKind::Unreachable);
+    let mut asked = 0;
+    world.define_model(move |rows| {
+        asked += 1;
+        Ok([rows, format!(" {asked}").as_bytes()].concat())
+    });
+    assert_eq!(world.ask_model(b"a", within).await.unwrap(), b"a 1");
+    world.on_call(When::verb("ask model"), Fault::Throttle);
+    assert_eq!(world.ask_model(b"a", within).await.unwrap_err().kind, AskErrorKind::Throttled);
+    assert_eq!(world.ask_model(b"a", within).await.unwrap(), b"a 2");
 }
 
 #[tokio::test]

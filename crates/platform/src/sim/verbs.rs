@@ -1,6 +1,7 @@
 //! The ports, each a call that may fail.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use anomaly_core::Timestamp;
 
@@ -13,10 +14,10 @@ use crate::model::{
     Transaction,
 };
 use crate::ports::{
-    AnomalyQuery, BeginEpoch, ChangeEntries, ChangeError, CommitError, CommitTransaction, FindAnomalies, FindDue,
-    ForgetChanges, GetDeviceState, GetObject, GetTagged, ListCheckpoints, ListDay, ListEntries, ListFolders,
-    ListObjects, ListShards, Listed, LoadCheckpoint, LoadEntry, LoadEpoch, Order, PutError, PutIfAbsent, ReadChanges,
-    ReadRange, StoreError, Stored, Stretch, Tagged,
+    AnomalyQuery, AskError, AskErrorKind, AskModel, BeginEpoch, ChangeEntries, ChangeError, CommitError,
+    CommitTransaction, FindAnomalies, FindDue, ForgetChanges, GetDeviceState, GetObject, GetTagged, ListCheckpoints,
+    ListDay, ListEntries, ListFolders, ListObjects, ListShards, Listed, LoadCheckpoint, LoadEntry, LoadEpoch, Order,
+    PutError, PutIfAbsent, ReadChanges, ReadRange, StoreError, Stored, Stretch, Tagged,
 };
 
 impl LoadCheckpoint for SimWorld {
@@ -125,6 +126,22 @@ impl GetDeviceState for SimWorld {
             Ok(state.states.get(&pk).map(|(_, state)| state.clone()))
         })
         .await
+    }
+}
+
+impl AskModel for SimWorld {
+    async fn ask_model(&self, rows: &[u8], _: Duration) -> Result<Vec<u8>, AskError> {
+        let (model, rows) = (self.inside().model.clone(), rows.to_vec());
+        let ask = move |_: &mut State| match model {
+            Some(model) => (model.lock().unwrap_or_else(PoisonError::into_inner))(&rows),
+            None => Err(AskError {
+                kind: AskErrorKind::Unreachable,
+                target: "model".to_owned(),
+                remedy: "no model was defined by the test".to_owned(),
+                source: None,
+            }),
+        };
+        self.call("ask model", "model".to_owned(), ask).await
     }
 }
 

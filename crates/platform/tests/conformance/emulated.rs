@@ -70,7 +70,7 @@ pub(crate) async fn metrics_arrive_in_cloudwatch(setup: &OnEndpoint) {
         .filter(|metric| metric.dimensions().iter().any(|dimension| dimension.value() == Some(environment.as_str())));
     let mut names: Vec<&str> = ours.filter_map(|metric| metric.metric_name()).collect();
     names.sort_unstable();
-    let mut expected = metrics.entries().map(|(name, _, _)| name);
+    let mut expected = metrics.entries().into_iter().map(|(name, _, _)| name).collect::<Vec<_>>();
     expected.sort_unstable();
     assert_eq!(names, expected);
 }

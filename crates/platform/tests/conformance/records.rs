@@ -38,8 +38,20 @@ pub(crate) fn checkpoint(version: u64) -> Checkpoint {
         batch: format!("{version:012x}"),
         snapshot: Some(SnapshotRef { object: object("state/eu-west-1/plant/s.snapshot"), at: at(0) }),
         segments: vec![
-            Segment { object: object("bronze/1"), last_seq: seq(1), readings: 7_700, profiles: "0".repeat(16) },
-            Segment { object: object("bronze/2"), last_seq: seq(2), readings: 0, profiles: "0123456789abcdef".into() },
+            Segment {
+                object: object("bronze/1"),
+                last_seq: seq(1),
+                readings: 7_700,
+                profiles: "0".repeat(16),
+                opinions: Some(object("silver/1")),
+            },
+            Segment {
+                object: object("bronze/2"),
+                last_seq: seq(2),
+                readings: 0,
+                profiles: "0123456789abcdef".into(),
+                opinions: None,
+            },
         ],
         epoch: version / 2,
         hash_range: (version > 1).then_some(HashRange { first: 1 << 126, last: u128::MAX }),

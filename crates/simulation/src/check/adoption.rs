@@ -6,18 +6,18 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use anomaly_core::Engine;
 use platform::model::{Checkpoint, HashRange, Key, ShardInfo};
 use telemetry::sparkplug::Births;
 
 use super::Findings;
 use super::chain::Step;
+use super::opinions::Known;
 use crate::ledger::Basis;
 use crate::run::Rest;
 
 /// What a shard of the other region knew after one of its commits.
 #[derive(Default)]
-pub(super) struct Saved(BTreeMap<(usize, String, u64), Option<(Engine, Births)>>);
+pub(super) struct Saved(BTreeMap<(usize, String, u64), Option<(Known, Births)>>);
 
 /// A part of a shard and the ancestor that knew of it, with the epoch of its state.
 pub(super) struct Part {
@@ -41,7 +41,8 @@ fn whole_version(checkpoint: &Checkpoint, missing: &BTreeSet<Key>) -> Option<u64
     let bundle = |profiles: &str| Key::new(format!("state/profiles/{profiles}.json"));
     let whole = checkpoint.segments.iter().take_while(|segment| {
         let profiles_there = bundle(&segment.profiles).is_ok_and(|key| !missing.contains(&key));
-        !missing.contains(&segment.object.key) && profiles_there
+        let opinions_there = segment.opinions.as_ref().is_none_or(|silver| !missing.contains(&silver.key));
+        !missing.contains(&segment.object.key) && profiles_there && opinions_there
     });
     Some(checkpoint.version - (checkpoint.segments.len() - whole.count()) as u64)
 }
@@ -84,10 +85,10 @@ impl Saved {
     }
 
     /// Keeps a state if it will be needed.
-    pub(super) fn keep(&mut self, step: &Step, engine: &Engine, births: &Births) {
+    pub(super) fn keep(&mut self, step: &Step, known: impl FnOnce() -> Known, births: &Births) {
         let key = (step.region, step.shard.clone(), step.checkpoint.version);
         if let Some(slot) = self.0.get_mut(&key) {
-            *slot = Some((engine.clone(), births.clone()));
+            *slot = Some((known(), births.clone()));
         }
     }
 
@@ -98,7 +99,7 @@ impl Saved {
         step: &Step,
         open: Vec<(HashRange, Option<u64>)>,
         lives: impl Fn(&str, &str) -> Option<u128>,
-        engine: &mut Engine,
+        known: &mut Known,
         births: &mut Births,
     ) {
         let (Some(basis), peer) = (bases(rest, step).into_iter().next(), 1 - step.region) else { return };
@@ -110,11 +111,11 @@ impl Saved {
             };
             let (mut theirs, mut born) = (theirs.clone(), born.clone());
             theirs.retain(here);
-            engine.absorb(theirs);
+            known.absorb(theirs);
             born.retain(here);
-            let mut known = BTreeSet::new();
-            born.clone().retain(|tenant, device| known.insert((tenant.to_owned(), device.to_owned())));
-            births.retain(|tenant, device| !known.contains(&(tenant.to_owned(), device.to_owned())));
+            let mut nodes = BTreeSet::new();
+            born.clone().retain(|tenant, device| nodes.insert((tenant.to_owned(), device.to_owned())));
+            births.retain(|tenant, device| !nodes.contains(&(tenant.to_owned(), device.to_owned())));
             births.absorb(born);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kinesis_scorer::state::STATE_VERSION;
+use kinesis_scorer::state::ShardState;
 use platform::model::{Checkpoint, ContentHash, Key, ObjectRef};
 use telemetry::profile::{ProfileBundle, parse_profile};
 use telemetry::sequence::SequenceNumber;
@@ -18,7 +18,7 @@ pub(super) struct History {
     pub(super) bundles: BTreeMap<String, ProfileBundle>,
     /// Index of each record, by region, shard and sequence number.
     pub(super) indexes: BTreeMap<(usize, String, SequenceNumber), usize>,
-    /// Bronze objects that checkpoints have named.
+    /// Bronze objects that checkpoints have named, and silver objects with opinions.
     pub(super) named: Vec<ObjectRef>,
     /// Commits that took records.
     pub(super) batches: u64,
@@ -160,8 +160,10 @@ impl History {
             findings.demand(grows && last.last_seq == next.last_seq, "segments", || {
                 format!("{place}: its segments are not those before and one that ends at {}", next.last_seq)
             });
-            check_object(site, place, &last.object, findings);
-            self.named.push(last.object.clone());
+            for object in [&last.object].into_iter().chain(&last.opinions) {
+                check_object(site, place, object, findings);
+                self.named.push(object.clone());
+            }
             return Some(last.profiles.clone());
         }
         let Some(snapshot) = &next.snapshot else {
@@ -169,8 +171,8 @@ impl History {
             return None;
         };
         let bytes = check_object(site, place, &snapshot.object, findings)?;
-        match telemetry::snapshot::header(&bytes, STATE_VERSION) {
-            Ok(header) => {
+        match ShardState::from_snapshot(&bytes) {
+            Ok((header, _)) => {
                 findings.demand(header.last_seq == Some(next.last_seq), "segments", || {
                     format!("{place}: its snapshot is of {:?}, not of {}", header.last_seq, next.last_seq)
                 });

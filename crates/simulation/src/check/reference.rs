@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anomaly_core::{Engine, ProfileSet};
+use anomaly_core::ProfileSet;
 use kinesis_scorer::fold::{Batch, Fold, RawRecord, Tenancy};
 use kinesis_scorer::state::ShardState;
 use platform::embedded::stream::hash_key;
@@ -23,6 +23,7 @@ use super::Findings;
 use super::adoption::{self, Part, Saved};
 use super::chain::{History, Step};
 use super::lake::{Refused, Row, refused_of, rows_of};
+use super::opinions::{Expected, Known, Recorded, Told};
 use crate::run::{Rest, Sent, event_of};
 
 /// The outcome without faults. Sequence numbers stand for the index of a record, counted from 1.
@@ -36,15 +37,30 @@ pub(super) struct Reference {
     /// Epoch and sequence number of those.
     newest: BTreeMap<String, (u64, SequenceNumber)>,
     /// The devices of every shard that is open, as the next process must know them, by region and shard.
-    pub(super) engines: BTreeMap<(usize, String), Engine>,
+    pub(super) known: BTreeMap<(usize, String), Known>,
+    /// What must have been told because a second model said so.
+    pub(super) told: Expected,
     pub(super) tenancy: Tenancy,
+}
+
+/// A shard while the records are taken.
+struct Shard {
+    state: ShardState,
+    told: Told,
+    epoch: u64,
+}
+
+impl Shard {
+    fn known(&self) -> Known {
+        Known { engine: self.state.engine.clone(), told: self.told.clone() }
+    }
 }
 
 /// The shards while the records are taken, each with the epoch of its state, by region and shard.
 struct Shards<'r> {
     rest: &'r Rest,
     infos: Vec<Vec<ShardInfo>>,
-    states: BTreeMap<(usize, String), (ShardState, u64)>,
+    states: BTreeMap<(usize, String), Shard>,
     /// By region.
     births: Vec<Births>,
     /// Hash key of each device, by tenant and name.
@@ -72,43 +88,42 @@ impl<'r> Shards<'r> {
     }
 
     /// The devices of a part that an ancestor knew.
-    fn inherited(&self, region: usize, ancestor: &str, range: HashRange) -> Engine {
-        let state = self.states.get(&(region, ancestor.to_owned()));
-        let mut engine = state.map(|(state, _)| state.engine.clone()).unwrap_or_default();
-        engine.retain(|tenant, device| {
+    fn inherited(&self, region: usize, ancestor: &str, range: HashRange) -> Known {
+        let shard = self.states.get(&(region, ancestor.to_owned()));
+        let mut known = shard.map(Shard::known).unwrap_or_default();
+        known.retain(|tenant, device| {
             let key = self.devices.get(&(tenant, device));
             key.is_some_and(|key| (range.first..=range.last).contains(key))
         });
-        engine
+        known
     }
 
     fn parts(&self, region: usize, shard: &str) -> Vec<Part> {
         let Some(info) = self.infos[region].iter().find(|info| info.shard == shard) else { return Vec::new() };
-        let epoch_of = |shard: &str| self.states.get(&(region, shard.to_owned())).map(|(_, epoch)| *epoch);
+        let epoch_of = |shard: &str| self.states.get(&(region, shard.to_owned())).map(|shard| shard.epoch);
         adoption::parts(&self.infos[region], info, info.hash_range.into(), &epoch_of)
     }
 
     /// What a shard without a commit would begin with if its region does not take over.
-    fn unopened(&self, region: usize, shard: &str) -> Engine {
-        let mut engine = Engine::default();
+    fn unopened(&self, region: usize, shard: &str) -> Known {
+        let mut known = Known::default();
         for Part { range, ancestor } in self.parts(region, shard) {
             if let Some((ancestor, _)) = ancestor {
-                engine.absorb(self.inherited(region, &ancestor, range));
+                known.absorb(self.inherited(region, &ancestor, range));
             }
         }
-        engine
+        known
     }
 
     /// What a shard has before a commit takes its records.
     fn begin(&mut self, step: &Step, findings: &mut Findings) {
         let (region, epoch) = (step.region, step.checkpoint.epoch);
         let key = (region, step.shard.clone());
-        let own = self.states.get(&key).map(|(_, epoch)| *epoch);
+        let own = self.states.get(&key).map(|shard| shard.epoch);
         let takes_over = epoch > own.unwrap_or(0);
-        let mut state = ShardState::default();
-        match own {
+        let Known { engine, told } = match own {
             Some(_) if !takes_over => return,
-            None if !takes_over => state.engine = self.unopened(region, &step.shard),
+            None if !takes_over => self.unopened(region, &step.shard),
             _ => {
                 let parts = match own {
                     Some(own) => {
@@ -118,33 +133,35 @@ impl<'r> Shards<'r> {
                     }
                     None => self.parts(region, &step.shard),
                 };
-                state.engine = self.taken_over(step, parts, findings);
+                self.taken_over(step, parts, findings)
             }
-        }
-        self.states.insert(key, (state, epoch));
+        };
+        let mut state = ShardState::default();
+        state.engine = engine;
+        self.states.insert(key, Shard { state, told, epoch });
     }
 
-    fn taken_over(&mut self, step: &Step, parts: Vec<Part>, findings: &mut Findings) -> Engine {
+    fn taken_over(&mut self, step: &Step, parts: Vec<Part>, findings: &mut Findings) -> Known {
         let (region, epoch) = (step.region, step.checkpoint.epoch);
         let epoch_of = |part: &Part| part.ancestor.as_ref().map(|(_, epoch)| *epoch);
         let (current, stale): (Vec<Part>, Vec<Part>) =
             parts.into_iter().partition(|part| epoch_of(part) == Some(epoch));
-        let mut engine = Engine::default();
+        let mut known = Known::default();
         let open: Vec<_> = stale.iter().map(|part| (part.range, epoch_of(part))).collect();
         for Part { range, ancestor } in current {
             let Some((ancestor, _)) = ancestor else { continue };
-            engine.absorb(self.inherited(region, &ancestor, range));
+            known.absorb(self.inherited(region, &ancestor, range));
         }
         let lives = |tenant: &str, device: &str| self.devices.get(&(tenant, device)).copied();
         if !open.is_empty() {
             adoption::check(self.rest, step, findings);
-            self.saved.adopt(self.rest, step, open, lives, &mut engine, &mut self.births[region]);
+            self.saved.adopt(self.rest, step, open, lives, &mut known, &mut self.births[region]);
         }
         for Part { range, ancestor } in stale {
             let Some((ancestor, _)) = ancestor else { continue };
-            engine.absorb(self.inherited(region, &ancestor, range));
+            known.absorb(self.inherited(region, &ancestor, range));
         }
-        engine
+        known
     }
 }
 
@@ -173,12 +190,14 @@ impl Reference {
             }
         }
         let (mut fold, mut shards) = (Fold::default(), Shards::new(rest, history));
+        let (recorded, mut told) = (Recorded::read(rest, findings), Expected::new());
         // States of a newer epoch win over those of an older one; sequence numbers say nothing across regions.
         let mut batches: BTreeMap<(u64, usize), Batch> = BTreeMap::new();
         for step in &history.steps {
             shards.begin(step, findings);
             let batch = batches.entry((step.checkpoint.epoch, step.region)).or_default();
-            let Some((state, _)) = shards.states.get_mut(&(step.region, step.shard.clone())) else { continue };
+            let Some(shard) = shards.states.get_mut(&(step.region, step.shard.clone())) else { continue };
+            let state = &mut shard.state;
             let births = &mut shards.births[step.region];
             for index in &step.records {
                 let Some(set) = sets.get(history.profiles[*index].as_str()) else {
@@ -189,7 +208,8 @@ impl Reference {
                 take(&mut fold, state, *index, &rest.sent[*index], (set, &tenancy), batch);
                 std::mem::swap(&mut state.births, births);
             }
-            shards.saved.keep(step, &state.engine, births);
+            recorded.take(&rest.sites[step.region], step, &mut shard.told, &mut told);
+            shards.saved.keep(step, || shard.known(), births);
         }
         let mut reference = Self {
             rows: Vec::new(),
@@ -197,7 +217,8 @@ impl Reference {
             anomalies: BTreeMap::new(),
             states: BTreeMap::new(),
             newest: BTreeMap::new(),
-            engines: BTreeMap::new(),
+            known: BTreeMap::new(),
+            told,
             tenancy,
         };
         for ((epoch, _), batch) in &mut batches {
@@ -206,9 +227,9 @@ impl Reference {
         for site in &rest.sites {
             for shard in site.shard_ids() {
                 let key = (site.region, shard.shard);
-                let known = shards.states.get(&key).map(|(state, _)| state.engine.clone());
-                let engine = known.unwrap_or_else(|| shards.unopened(key.0, &key.1));
-                reference.engines.insert(key, engine);
+                let known = shards.states.get(&key).map(Shard::known);
+                let known = known.unwrap_or_else(|| shards.unopened(key.0, &key.1));
+                reference.known.insert(key, known);
             }
         }
         Some(reference)

@@ -10,6 +10,7 @@ use telemetry::sequence::SequenceNumber;
 
 use super::Findings;
 use super::chain::History;
+use super::opinions::{self, Told};
 use super::reference::Reference;
 use crate::plan::Trouble;
 use crate::run::{REGIONS, Rest, Site};
@@ -40,7 +41,9 @@ fn key(record: &AnomalyRecord) -> (String, String) {
 }
 
 fn compare_anomalies(rest: &Rest, site: &Site, history: &History, reference: &Reference, findings: &mut Findings) {
-    let stored: BTreeMap<_, _> = site.store.anomalies().into_iter().map(|record| (key(&record), record)).collect();
+    let stored = site.store.anomalies();
+    opinions::compare(&stored, &reference.told, findings);
+    let stored: BTreeMap<_, _> = stored.into_iter().map(|record| (key(&record), record)).collect();
     let wanted = &reference.anomalies;
     for (key, records) in wanted {
         match stored.get(key) {
@@ -51,7 +54,10 @@ fn compare_anomalies(rest: &Rest, site: &Site, history: &History, reference: &Re
         }
     }
     for (key, record) in &stored {
-        findings.demand(wanted.contains_key(key), "anomalies", || format!("without reason: {key:?} of {}", record.seq));
+        let is_told = record.anomaly.detector == DetectorId::Model;
+        findings.demand(is_told || wanted.contains_key(key), "anomalies", || {
+            format!("without reason: {key:?} of {}", record.seq)
+        });
         let mut place = record.shard.split('/');
         let named = place.next();
         let region = REGIONS.iter().position(|region| named == Some(region));
@@ -99,15 +105,20 @@ pub(super) fn compare_memory(rest: &Rest, reference: &Reference, findings: &mut 
             let shard = site.shard_id(&info.shard);
             let restored = runtime.block_on(restore(&site.store, &shard, &reference.tenancy));
             let found = match restored {
-                Ok((warm, _)) => warm.state.engine,
+                Ok((warm, _)) => warm.state,
                 Err(error) => {
                     findings.add("memory", &format!("{shard} cannot be restored: {error}"));
                     continue;
                 }
             };
-            let Some(expected) = reference.engines.get(&(site.region, info.shard.clone())) else { continue };
-            findings.demand(bytes_of(&found) == bytes_of(expected), "memory", || {
-                format!("{shard}: {} devices, not in the state that {} devices must be in", found.len(), expected.len())
+            let Some(expected) = reference.known.get(&(site.region, info.shard.clone())) else { continue };
+            findings.demand(bytes_of(&found.engine) == bytes_of(&expected.engine), "memory", || {
+                let (found, expected) = (found.engine.len(), expected.engine.len());
+                format!("{shard}: {found} devices, not in the state that {expected} devices must be in")
+            });
+            let told = Told::of(&found.opinions);
+            findings.demand(told == expected.told, "memory", || {
+                format!("{shard}: of its devices this has been told: {told:?} instead of {:?}", expected.told)
             });
         }
     }

@@ -28,7 +28,7 @@ const LITTLE: Duration = Duration::from_millis(50);
 pub(super) struct Process {
     pub(super) id: u32,
     pub(super) region: usize,
-    scorer: Arc<Scorer<World, Meter>>,
+    scorer: Arc<Scorer<World, Meter, World>>,
     /// How wrong its clock is.
     skew_ms: i64,
     /// Stands still: a zombie.
@@ -159,7 +159,8 @@ impl Run {
         let world = World::new(store, &self.gate, id, &self.flaws, &self.ledger);
         let peer_region = self.plan.pair.as_ref().map(|_| REGIONS[1 - region].to_owned());
         let config = Config { peer_region, ..self.plan.config.clone() };
-        let scorer = Arc::new(Scorer::new(world, self.meter.clone(), config));
+        let scorer = Scorer::new(world.clone(), self.meter.clone(), config).with_second_opinion(Some(world));
+        let scorer = Arc::new(scorer);
         let skew_ms = self.order.within(-self.plan.skew_ms, self.plan.skew_ms);
         self.note(&format!("process {id} starts in {}, its clock is off by {} s", REGIONS[region], skew_ms / 1_000));
         self.processes.push(Process { id, region, scorer, skew_ms, frozen: false, ending: false });

@@ -197,14 +197,15 @@ impl RowReader {
     /// [`RowError`].
     pub fn read_json<'l>(&mut self, line: &'l [u8]) -> Result<Option<&'l RawValue>, RowError> {
         self.begin(line)?;
-        let mut members = Members { reader: self, answer: None, device: false, at: None, refused: None };
+        let mut members =
+            Members { reader: self, answer: None, has_device: false, has_time: false, at: None, refused: None };
         let mut deserializer = serde_json::Deserializer::from_slice(line);
         let read = deserializer.deserialize_map(&mut members).and_then(|()| deserializer.end());
         let Members { answer, at, refused, .. } = members;
         read.map_err(misshapen)?;
         match refused {
             Some(refused) => Err(refused),
-            None => self.finish(at.flatten()).map(|()| answer),
+            None => self.finish(at).map(|()| answer),
         }
     }
 
@@ -250,9 +251,9 @@ impl RowReader {
 struct Members<'r, 'l> {
     reader: &'r mut RowReader,
     answer: Option<&'l RawValue>,
-    device: bool,
-    /// The outer one: whether there was one.
-    at: Option<Option<Timestamp>>,
+    has_device: bool,
+    has_time: bool,
+    at: Option<Timestamp>,
     /// The first mistake. The rest of the object is read all the same: it may be none.
     refused: Option<RowError>,
 }
@@ -288,19 +289,20 @@ impl Members<'_, '_> {
         match (name, member) {
             ("tenant", Member::Text(tenant)) if *tenant == self.reader.tenant => Ok(()),
             ("tenant", _) => Err(RowError::ForeignTenant),
-            ("device", Member::Text(device)) if !self.device => {
-                self.device = true;
+            ("device", Member::Text(device)) if !self.has_device => {
+                self.has_device = true;
                 self.reader.row.device.push_str(device);
                 Ok(())
             }
             ("device", _) => Err(misshapen("`device` must be one text")),
-            ("ts", _) if self.at.is_some() => Err(misshapen("`ts` stands there twice")),
+            ("ts", _) if self.has_time => Err(misshapen("`ts` stands there twice")),
             ("ts", member) => {
-                self.at = Some(match member {
+                self.has_time = true;
+                self.at = match member {
                     Member::Number(number) => time_of_number(*number),
                     Member::Text(text) => parse_time(text),
                     Member::Other => None,
-                });
+                };
                 Ok(())
             }
             (name, Member::Number(value)) => self.reader.metric(name, *value),

@@ -3,7 +3,8 @@
 //! Forms are those of the Parquet format, `Encodings.md`: run length and bit-packed
 //! hybrid (RLE = 3), delta binary packed (5), delta byte array (7) and byte stream split (9).
 //!
-//! What this does not do: levels (every column is required) and widths above 32 bits for dictionaries.
+//! What this does not do: levels beyond one bit (a column is required, or has nothing in some rows), and widths above 32 bits
+//! for dictionaries.
 
 use super::thrift::{varint, zigzag};
 
@@ -56,6 +57,20 @@ impl Runs {
     pub(super) fn encode(&self, entries: usize, group: &mut Vec<u32>, out: &mut Vec<u8>) {
         let width = width(entries.saturating_sub(1) as u64);
         out.push(width as u8);
+        self.hybrid(width, group, out);
+    }
+
+    /// Appends definition levels, of which 1 says that there is a value: their length, then the levels.
+    pub(super) fn levels(&self, group: &mut Vec<u32>, out: &mut Vec<u8>) {
+        let at = out.len();
+        out.extend_from_slice(&[0; 4]);
+        self.hybrid(1, group, out);
+        let bytes = (out.len() - at - 4) as u32;
+        out[at..at + 4].copy_from_slice(&bytes.to_le_bytes());
+    }
+
+    /// Appends the numbers with `width` bits each.
+    fn hybrid(&self, width: u32, group: &mut Vec<u32>, out: &mut Vec<u8>) {
         group.clear();
         for run in &self.0 {
             let mut count = run.count;

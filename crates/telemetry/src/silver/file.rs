@@ -8,7 +8,7 @@ use std::io;
 
 use zstd::bulk::Compressor;
 
-use super::schema::{COLUMNS, CREATED_BY, Kind};
+use super::schema::{CREATED_BY, Kind};
 use super::thrift::{STRUCT, Thrift, structure};
 
 const MAGIC: &[u8; 4] = b"PAR1";
@@ -67,6 +67,7 @@ pub(super) struct FileWriter {
     packed: Vec<u8>,
     /// One compressor a level, made when it is first used.
     compressors: Vec<(i32, Compressor<'static>)>,
+    columns: &'static [(&'static str, Kind)],
     chunks: Vec<Chunk>,
     /// The column that is being written.
     column: usize,
@@ -79,11 +80,12 @@ impl std::fmt::Debug for FileWriter {
 }
 
 impl FileWriter {
-    /// Begins a file of about `bytes`.
-    pub(super) fn begin(&mut self, bytes: usize) {
+    /// Begins a file of about `bytes` with these columns.
+    pub(super) fn begin(&mut self, bytes: usize, columns: &'static [(&'static str, Kind)]) {
         self.out = Vec::with_capacity(bytes);
         self.out.extend_from_slice(MAGIC);
-        self.chunks.resize_with(COLUMNS.len(), Chunk::default);
+        self.columns = columns;
+        self.chunks.resize_with(columns.len(), Chunk::default);
         self.column = 0;
         self.chunks[0].begin(MAGIC.len());
     }
@@ -105,7 +107,7 @@ impl FileWriter {
             header.nested(5, |page| {
                 page.i32(1, values as i32);
                 page.i32(2, encoding as i32);
-                // Levels, of which there are none: every column is required.
+                // How levels are written. Only the column of opinions has any, at the beginning of its page.
                 page.i32(3, Encoding::Rle as i32);
                 page.i32(4, Encoding::Rle as i32);
             });
@@ -195,21 +197,21 @@ impl FileWriter {
 
     fn footer(&self, footer: &mut Thrift<'_>, rows: usize) {
         footer.i32(1, 1);
-        footer.list(2, STRUCT, COLUMNS.len() + 1, |out| {
+        footer.list(2, STRUCT, self.columns.len() + 1, |out| {
             structure(out, |root| {
                 root.binary(4, b"silver");
-                root.i32(5, COLUMNS.len() as i32);
+                root.i32(5, self.columns.len() as i32);
             });
-            for (name, kind) in COLUMNS {
-                structure(out, |element| describe(element, name, kind));
+            for (name, kind) in self.columns {
+                structure(out, |element| describe(element, name, *kind));
             }
         });
         footer.i64(3, rows as i64);
         footer.list(4, STRUCT, 1, |out| {
             structure(out, |group| {
-                group.list(1, STRUCT, COLUMNS.len(), |out| {
-                    for ((name, kind), chunk) in COLUMNS.into_iter().zip(&self.chunks) {
-                        structure(out, |column| chunk.describe(column, name, kind));
+                group.list(1, STRUCT, self.columns.len(), |out| {
+                    for ((name, kind), chunk) in self.columns.iter().zip(&self.chunks) {
+                        structure(out, |column| chunk.describe(column, name, *kind));
                     }
                 });
                 group.i64(2, self.chunks.iter().map(|chunk| chunk.unpacked as i64).sum());
@@ -218,8 +220,8 @@ impl FileWriter {
         });
         footer.binary(6, CREATED_BY.as_bytes());
         // Bounds are in the order that the type defines; a reader does not use them unless that is said.
-        footer.list(7, STRUCT, COLUMNS.len(), |out| {
-            for _ in COLUMNS {
+        footer.list(7, STRUCT, self.columns.len(), |out| {
+            for _ in self.columns {
                 structure(out, |order| order.nested(1, |_| {}));
             }
         });
@@ -228,8 +230,7 @@ impl FileWriter {
 
 fn describe(element: &mut Thrift<'_>, name: &str, kind: Kind) {
     element.i32(1, kind.physical());
-    // Required.
-    element.i32(3, 0);
+    element.i32(3, kind.repetition());
     element.binary(4, name.as_bytes());
     match kind {
         Kind::Text => {
@@ -245,7 +246,7 @@ fn describe(element: &mut Thrift<'_>, name: &str, kind: Kind) {
                 });
             });
         }
-        Kind::Bytes | Kind::Double | Kind::Float | Kind::Int => {}
+        Kind::Bytes | Kind::Double | Kind::Float | Kind::FloatIfAny | Kind::Int => {}
     }
 }
 

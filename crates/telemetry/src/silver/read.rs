@@ -33,6 +33,7 @@ pub struct SilverReader {
     seq: Vec<SequenceNumber>,
     sub: Vec<u32>,
     arrived: Vec<Timestamp>,
+    opinion: Vec<Option<f32>>,
 }
 
 impl SilverReader {
@@ -103,6 +104,7 @@ impl SilverReader {
             seq: self.seq[row],
             sub: self.sub[row],
             arrived: self.arrived[row],
+            opinion: self.opinion[row],
         })
     }
 
@@ -122,6 +124,7 @@ impl SilverReader {
         self.seq.extend(group.sequences()?);
         self.sub.extend(group.column::<Int32Type>("sub", "INT32")?.into_iter().map(|sub| sub as u32));
         self.arrived.extend(group.times("arrived")?);
+        self.opinion.extend(group.opinions()?);
         Ok(())
     }
 }
@@ -178,7 +181,7 @@ impl Group<'_> {
         if about.physical_type() != T::get_physical_type() || about.max_def_level() + about.max_rep_level() > 0 {
             return Err(wrong());
         }
-        let rows = usize::try_from(self.group.metadata().num_rows()).unwrap_or_default();
+        let rows = self.rows();
         let mut reader: ColumnReaderImpl<T> = get_typed_column_reader(self.group.get_column_reader(index)?);
         let mut values = Vec::new();
         while values.len() < rows {
@@ -187,6 +190,34 @@ impl Group<'_> {
             }
         }
         Ok(values)
+    }
+
+    /// The second opinions; none at all where the object was written without that column.
+    fn opinions(&self) -> Result<Vec<Option<f32>>, LakeError> {
+        let (name, expected) = ("opinion", "FLOAT");
+        let rows = self.rows();
+        let columns = self.group.metadata().columns();
+        let Some(index) = columns.iter().position(|column| column.column_path().string() == name) else {
+            return Ok(vec![None; rows]);
+        };
+        let about = columns[index].column_descr();
+        let is_optional = about.max_def_level() == 1 && about.max_rep_level() == 0;
+        if about.physical_type() != FloatType::get_physical_type() || !is_optional {
+            return Err(LakeError::Column { column: name, expected });
+        }
+        let mut reader: ColumnReaderImpl<FloatType> = get_typed_column_reader(self.group.get_column_reader(index)?);
+        let (mut levels, mut strengths) = (Vec::new(), Vec::new());
+        while levels.len() < rows {
+            if reader.read_records(rows - levels.len(), Some(&mut levels), None, &mut strengths)?.0 == 0 {
+                return Err(self.cell(levels.len(), name, "a value or none; the column ends early"));
+            }
+        }
+        let mut strengths = strengths.into_iter();
+        Ok(levels.into_iter().map(|level| if level > 0 { strengths.next() } else { None }).collect())
+    }
+
+    fn rows(&self) -> usize {
+        usize::try_from(self.group.metadata().num_rows()).unwrap_or_default()
     }
 
     fn cell(&self, row: usize, column: &'static str, expected: &'static str) -> LakeError {

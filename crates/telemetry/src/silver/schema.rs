@@ -1,6 +1,9 @@
 //! The columns of a silver object.
 
 /// The schema, in Parquet's own words. A stored format: columns may be added at the end, never changed.
+///
+/// An object of a batch with second opinions has one column more, [`OPINION`]; one without is what it was before there were
+/// any, to the byte.
 pub const SCHEMA: &str = "message silver {
   REQUIRED BYTE_ARRAY tenant (UTF8);
   REQUIRED BYTE_ARRAY device (UTF8);
@@ -18,6 +21,9 @@ pub const SCHEMA: &str = "message silver {
 }
 ";
 
+/// The column that follows the others where a second model was asked: nothing in the rows that it said nothing of.
+pub const OPINION: &str = "OPTIONAL FLOAT opinion";
+
 /// What the file says of its writer: a constant, so that a new release writes the same bytes.
 pub(super) const CREATED_BY: &str = "millrace silver version 1.0.0";
 
@@ -29,6 +35,8 @@ pub(super) enum Kind {
     Millis,
     Double,
     Float,
+    /// A float or nothing.
+    FloatIfAny,
     Int,
 }
 
@@ -38,15 +46,26 @@ impl Kind {
         match self {
             Self::Int => 1,
             Self::Millis => 2,
-            Self::Float => 4,
+            Self::Float | Self::FloatIfAny => 4,
             Self::Double => 5,
             Self::Text | Self::Bytes => 6,
         }
     }
+
+    /// The number of the repetition: required, or optional.
+    pub(super) const fn repetition(self) -> i32 {
+        match self {
+            Self::FloatIfAny => 1,
+            _ => 0,
+        }
+    }
 }
 
-/// The same as [`SCHEMA`], which a test holds.
-pub(super) const COLUMNS: [(&str, Kind); 13] = [
+/// Columns that every object has.
+const COLUMNS_MIN: usize = 13;
+
+/// The same as [`SCHEMA`] and [`OPINION`], which a test holds.
+const COLUMNS: [(&str, Kind); COLUMNS_MIN + 1] = [
     ("tenant", Kind::Text),
     ("device", Kind::Text),
     ("metric", Kind::Text),
@@ -60,4 +79,10 @@ pub(super) const COLUMNS: [(&str, Kind); 13] = [
     ("seq", Kind::Bytes),
     ("sub", Kind::Int),
     ("arrived", Kind::Millis),
+    ("opinion", Kind::FloatIfAny),
 ];
+
+/// The columns of an object, with opinions or without.
+pub(super) fn columns(with_opinions: bool) -> &'static [(&'static str, Kind)] {
+    if with_opinions { &COLUMNS } else { &COLUMNS[..COLUMNS_MIN] }
+}

@@ -3,10 +3,13 @@
 use anomaly_core::{Outcome, Quality, Timestamp};
 use std::io;
 use std::iter::repeat_n;
+use std::ops::Range;
 
 use super::encode::{Runs, deltas, deltas32, shared, streams};
 use super::file::{Encoding, FileWriter, SEQ_LEVEL};
 use super::names::Names;
+use super::opinions::Opinions;
+use super::schema::columns;
 use super::values::Values;
 use super::{SilverRow, cut_expected, cut_score, packed, quality_name};
 use crate::bronze::LakeError;
@@ -65,6 +68,7 @@ pub struct SilverWriter {
     seq: Sequences,
     sub: Vec<i64>,
     arrived: Vec<i64>,
+    opinions: Opinions,
     file: FileWriter,
     scratch: Scratch,
 }
@@ -169,6 +173,15 @@ impl SilverWriter {
         let SilverRow { metric, value, score, expected, outcome, quality, .. } = *row;
         let head = SilverHead { tenant, device, at, alert, seq, sub, arrived };
         self.observation(&head, [SilverCell { metric, value, score, expected, outcome, quality }]);
+        if let Some(strength) = row.opinion {
+            self.opinion(self.len() - 1..self.len(), strength);
+        }
+    }
+
+    /// Notes what a second model said of rows that were pushed; rows behind those of the opinion before.
+    pub fn opinion(&mut self, rows: Range<usize>, strength: f32) {
+        debug_assert!(rows.end <= self.len(), "an opinion of rows that are not there");
+        self.opinions.push(rows, strength);
     }
 
     /// Appends the readings of one device and instant; none if there are none.
@@ -220,7 +233,8 @@ impl SilverWriter {
     fn encode(&mut self) -> io::Result<Vec<u8>> {
         let rows = self.len();
         // Some 7 bytes a row, and the footer.
-        self.file.begin(rows * 8 + 4096);
+        let has_opinions = !self.opinions.is_empty();
+        self.file.begin(rows * 8 + 4096, columns(has_opinions));
         let mut columns = Columns { file: &mut self.file, scratch: &mut self.scratch };
         columns.texts(&self.tenant, rows, true)?;
         columns.texts(&self.device, rows, true)?;
@@ -236,6 +250,9 @@ impl SilverWriter {
         columns.sequences(&self.seq)?;
         columns.counts(&self.sub)?;
         columns.integers(&self.arrived)?;
+        if has_opinions {
+            columns.opinions(&self.opinions, rows)?;
+        }
         Ok(self.file.finish(rows))
     }
 
@@ -254,6 +271,7 @@ impl SilverWriter {
         self.seq.clear();
         self.sub.clear();
         self.arrived.clear();
+        self.opinions.clear();
     }
 }
 
@@ -344,6 +362,15 @@ impl Columns<'_> {
         self.file.data(seq.shared.len(), page, Encoding::DeltaByteArray, SEQ_LEVEL)?;
         self.file.next_column();
         Ok(())
+    }
+
+    /// Without bounds: nobody looks for opinions by their size in so many objects that it would pay.
+    fn opinions(&mut self, opinions: &Opinions, rows: usize) -> io::Result<()> {
+        let Scratch { page, group } = &mut *self.scratch;
+        page.clear();
+        opinions.levels(rows).levels(group, page);
+        streams(opinions.strengths(), f32::to_le_bytes, page);
+        self.page(rows, Encoding::ByteStreamSplit)
     }
 
     fn page(&mut self, values: usize, encoding: Encoding) -> io::Result<()> {

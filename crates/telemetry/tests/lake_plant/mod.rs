@@ -22,6 +22,7 @@ pub(crate) fn row(seq: SequenceNumber, at: Timestamp) -> SilverRow<'static> {
         seq,
         sub: 2,
         arrived: at,
+        opinion: None,
     }
 }
 
@@ -112,6 +113,7 @@ pub(crate) fn batch(
                 seq,
                 sub: 0,
                 arrived,
+                opinion: None,
             });
         }
     }
