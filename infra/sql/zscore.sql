@@ -1,8 +1,7 @@
 -- Readings that lie far from what the same metric of the same device usually is, by mean and standard deviation.
 --
 -- A second opinion that knows nothing of time of day, load or other metrics, and that a fault which lasts makes blind: what is
--- abnormal widens what is usual. zscore_robust.sql withstands that. Stored as the table `gold_anomalies` a day at a time,
--- with {judged_from} = {dt_to}; for a look at a whole window {judged_from} = {dt_from}.
+-- abnormal widens what is usual. zscore_robust.sql withstands that. For a look at a whole window {judged_from} = {dt_from}.
 --
 -- Parameters, each once and in this order:
 --   {judged_from}   text     readings of this and later dates are judged, those before are only what is usual, 2026-11-22

@@ -4,6 +4,9 @@
 -- place in the sorted window: approx_percentile of Trino and approx_percentile_cont of DataFusion are other sketches with
 -- other answers, and the same rows are wanted on every engine. It costs two sorts of the window.
 --
+-- Stored as the table `gold_anomalies` a day at a time: {judged_from} = {dt_to}, {dt_from} six days before, and what is advised
+-- below for machines. For a look at a whole window {judged_from} = {dt_from}.
+--
 -- Parameters, each once and in this order:
 --   {judged_from}   text     readings of this and later dates are judged, those before are only what is usual, 2026-11-22
 --   {region}        text     readings by this region's stream are judged, eu-west-1; all are what is usual

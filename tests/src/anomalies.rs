@@ -58,6 +58,31 @@ pub async fn anomalies(stack: &Stack) -> Result<Vec<Anomaly>> {
     Ok(found)
 }
 
+/// An alert, as far as a judge looks at it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Raised {
+    /// `{tenant}#{device}`
+    pub device: String,
+    /// The detector that spoke loudest.
+    pub detector: String,
+    /// When the reading arrived that raised it, in milliseconds since 1970.
+    pub detected_ms: i64,
+}
+
+/// When which anomalies were found.
+///
+/// # Errors
+/// As [`anomalies`].
+pub async fn raised(stack: &Stack) -> Result<Vec<Raised>> {
+    let items = items(stack, "ResultsTableName").await?;
+    let mut found = Vec::new();
+    for item in items.iter().filter(|item| text(item, "sk").is_ok_and(|key| key.starts_with("A#"))) {
+        let detected_ms = number(item, "detected_at")? as i64;
+        found.push(Raised { device: text(item, "pk")?, detector: text(item, "detector")?, detected_ms });
+    }
+    Ok(found)
+}
+
 /// The status of every device that has one: `{tenant}#{device}` → `normal`, `abnormal`, …
 ///
 /// # Errors

@@ -1,9 +1,11 @@
-//! A job of batch inference in the lake: its description, its rows, and what a model made of them.
+//! A job of batch inference in the lake: its description, its rows, what a model made of them, and what became of it.
 
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result};
+use aws_sdk_s3::operation::get_object::GetObjectError;
 use aws_sdk_s3::primitives::ByteStream;
+use serde_json::Value;
 
 use crate::stack::Stack;
 
@@ -55,4 +57,17 @@ async fn put(stack: &Stack, name: &str, body: String) -> Result<()> {
     let put = stack.world().s3.put_object().bucket(stack.output("LakeBucketName")).key(&key);
     put.body(ByteStream::from(body.into_bytes())).send().await.with_context(|| format!("cannot put {key}"))?;
     Ok(())
+}
+
+/// The report of a job; `None`: there is none yet.
+///
+/// # Errors
+/// A call fails, or the report is none.
+pub async fn report(stack: &Stack, job: &str) -> Result<Option<Value>> {
+    let get = stack.world().s3.get_object().bucket(stack.output("LakeBucketName"));
+    match get.key(format!("inference/{job}/report.json")).send().await {
+        Ok(found) => Ok(Some(serde_json::from_slice(&found.body.collect().await?.into_bytes())?)),
+        Err(error) if error.as_service_error().is_some_and(GetObjectError::is_no_such_key) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }

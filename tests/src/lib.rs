@@ -8,8 +8,10 @@
 //! compilation, and the emulator reads of a signature only whose it is and the service's name.
 
 mod anomalies;
+mod athena;
 mod change;
 mod denied;
+mod desk;
 mod device;
 mod functions;
 mod grants;
@@ -19,6 +21,7 @@ mod job;
 mod lake;
 mod plant;
 mod recorder;
+mod recording;
 mod role;
 mod stack;
 mod stream;
@@ -27,18 +30,21 @@ mod transcript;
 mod wait;
 mod world;
 
-pub use anomalies::{Anomaly, anomalies, checkpoints, device_states};
+pub use anomalies::{Anomaly, Raised, anomalies, checkpoints, device_states, raised};
+pub use athena::{Answer, Athena};
 pub use change::change;
 pub use denied::is_done;
+pub use desk::{Desk, Running};
 pub use device::{Device, Granted, Refusal, broker_authority};
 pub use functions::kill;
 pub use grants::{Grant, Need, grants, needs};
 pub use identity::Identity;
 pub use inventory::inventory;
-pub use job::{JOB, fault_begins_ms, put_job};
+pub use job::{JOB, fault_begins_ms, put_job, report};
 pub use lake::{Line, bronze, quarantine};
 pub use plant::{Accepted, Plant, Sent};
 pub use recorder::{Call, Recorder};
+pub use recording::recorded;
 pub use role::{holder_of, holder_of_statement, role_of_a_service};
 pub use stack::{Settings, Stack};
 pub use stream::{Record, records};

@@ -98,6 +98,18 @@ impl Stack {
         Ok(Self { outputs: known.into_iter().chain(models.outputs).collect(), ..models })
     }
 
+    /// Deploys a storage, and its lake as tables with their saved queries.
+    ///
+    /// # Errors
+    /// As [`Self::deploy`].
+    pub async fn deploy_analytics(world: &World) -> Result<Self> {
+        let environment = unique_environment()?;
+        let storage = Self::create(world, "storage", &environment, Vec::new()).await?;
+        let parameters = storage.passed_on(&["LakeBucketName"]);
+        let analytics = Self::create(world, "analytics", &environment, parameters).await?;
+        Ok(storage.with(analytics))
+    }
+
     /// Deploys alarms and dashboard of a pipeline and its alerts.
     ///
     /// # Errors

@@ -144,6 +144,8 @@ async fn an_environment_is_made_left_alone_and_taken_down_by_command() -> Result
         complete("storage", Value::Null),
         complete("pipeline", json!("as here")),
         complete("alerts", json!("as here")),
+        ("analytics".to_owned(), json!("absent"), Value::Null),
+        ("models".to_owned(), json!("absent"), Value::Null),
         complete("observability", Value::Null),
         complete("tenant-acme", Value::Null),
     ];
@@ -171,6 +173,13 @@ async fn an_environment_is_made_left_alone_and_taken_down_by_command() -> Result
     let mapping = format!("/2015-03-31/event-source-mappings/{}", desk.output("pipeline", "MappingId")?);
     let mapping: Value = serde_json::from_str(&world.rest("lambda", "GET", &mapping, &[], "")?)?;
     assert!(mapping["FunctionArn"].as_str().is_some_and(|arn| arn.ends_with(":live")), "{mapping}");
+
+    // What is asked for once is there from then on; it has the lake tell of its objects.
+    let fourth = desk.words("deploy", &["--with", "models", "-p", "models:S3PathStyle=true"])?;
+    assert!(fourth.contains("1 stacks are created, 1 updated, 6 need nothing"), "{fourth}");
+    let fifth = desk.words("deploy", &[])?;
+    assert!(fifth.contains("0 stacks are created, 0 updated, 8 need nothing"), "{fifth}");
+    assert!(desk.status()?.contains(&complete("models", json!("as here"))));
 
     let unasked = desk.run("destroy", &[])?;
     assert!(!unasked.status.success(), "nobody was asked: {unasked:?}");

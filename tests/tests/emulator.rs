@@ -246,3 +246,92 @@ async fn a_caller_without_tls_is_told_apart() -> Result<()> {
     assert!(!is_done(plain.send().await)?);
     Ok(())
 }
+
+/// An account with a bucket of two JSON objects and a table over it.
+struct Asked(World);
+
+impl Asked {
+    async fn new() -> Result<Option<Self>> {
+        let Some(world) = World::enforcing() else { return Ok(None) };
+        let asked = Self(world);
+        let bucket = asked.bucket();
+        asked.0.s3.create_bucket().bucket(&bucket).send().await.context("create a bucket")?;
+        for (key, body) in [("t/dt=1/a.ndjson", "{\"id\":\"007\",\"n\":1}\n{\"id\":\"8\"}\n"), ("t/dt=2/b.ndjson", "")]
+        {
+            let put = asked.0.s3.put_object().bucket(&bucket).key(key);
+            put.body(ByteStream::from(body.as_bytes().to_vec())).send().await?;
+        }
+        asked.call("glue", "AWSGlue.CreateDatabase", &json!({ "DatabaseInput": { "Name": "d" } }))?;
+        let storage = json!({
+            "Location": format!("s3://{bucket}/t/"),
+            "InputFormat": "org.apache.hadoop.mapred.TextInputFormat",
+            "SerdeInfo": { "SerializationLibrary": "org.openx.data.jsonserde.JsonSerDe" },
+            "Columns": [{ "Name": "id", "Type": "string" }, { "Name": "n", "Type": "bigint" }, { "Name": "x", "Type": "double" }],
+        });
+        let table = json!({
+            "Name": "t",
+            "TableType": "EXTERNAL_TABLE",
+            "Parameters": { "classification": "json" },
+            "PartitionKeys": [{ "Name": "dt", "Type": "string" }],
+            "StorageDescriptor": storage,
+        });
+        asked.call("glue", "AWSGlue.CreateTable", &json!({ "DatabaseName": "d", "TableInput": table }))?;
+        Ok(Some(asked))
+    }
+
+    fn bucket(&self) -> String {
+        format!("asked-{}", self.0.account)
+    }
+
+    fn call(&self, service: &str, target: &str, body: &Value) -> Result<Value> {
+        let answer = self.0.rest(service, "POST", "/", &[("X-Amz-Target", target)], &body.to_string())?;
+        Ok(serde_json::from_str(&answer).unwrap_or_default())
+    }
+
+    /// Rows of cells, those of the names first; NULL is empty.
+    async fn ask(&self, text: &str, values: &[&str]) -> Result<Vec<Vec<String>>> {
+        let place = json!({ "OutputLocation": format!("s3://{}/answers/", self.bucket()) });
+        let context = json!({ "Database": "d" });
+        let mut asked = json!({ "QueryString": text, "QueryExecutionContext": context, "ResultConfiguration": place });
+        if !values.is_empty() {
+            asked["ExecutionParameters"] = json!(values);
+        }
+        let id = self.call("athena", "AmazonAthena.StartQueryExecution", &asked)?["QueryExecutionId"].take();
+        let id = json!({ "QueryExecutionId": id });
+        until("the question is answered or fails", WITHIN, || async {
+            let found = self.call("athena", "AmazonAthena.GetQueryExecution", &id)?;
+            let state = found["QueryExecution"]["Status"]["State"].as_str().unwrap_or_default().to_owned();
+            Ok(matches!(state.as_str(), "SUCCEEDED" | "FAILED").then_some(()))
+        })
+        .await?;
+        let answer = self.call("athena", "AmazonAthena.GetQueryResults", &id)?;
+        let rows = answer["ResultSet"]["Rows"].as_array().context("rows")?;
+        let cell = |cell: &Value| cell["VarCharValue"].as_str().unwrap_or_default().to_owned();
+        Ok(rows.iter().map(|row| row["Data"].as_array().into_iter().flatten().map(cell).collect()).collect())
+    }
+}
+
+#[tokio::test]
+async fn athena_fills_in_as_many_values_as_there_are_question_marks() -> Result<()> {
+    let Some(asked) = Asked::new().await? else { return Ok(()) };
+    let text = "SELECT id, '?' AS mark FROM t WHERE dt = ? AND id = ? -- ?";
+    assert_eq!(asked.ask(text, &["'1'", "'8'"]).await?, [["id", "mark"], ["8", "?"]]);
+    for values in [&[][..], &["'1'"], &["'1'", "'8'", "'9'"]] {
+        let refused = asked.ask(text, values).await.map_err(|error| error.to_string());
+        assert!(refused.as_ref().is_err_and(|said| said.contains("expected 2 but found")), "{values:?}: {refused:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_columns_of_a_table_are_those_it_defines_and_its_path_is_hidden() -> Result<()> {
+    let Some(asked) = Asked::new().await? else { return Ok(()) };
+    let all = asked.ask("SELECT * FROM t ORDER BY id", &[]).await?;
+    assert_eq!(all, [["id", "n", "x", "dt"], ["007", "1", "", "1"], ["8", "", "", "1"]]);
+    let path = format!("s3://{}/t/dt=1/a.ndjson", asked.bucket());
+    let told = asked.ask("SELECT DISTINCT s.\"$path\" AS p FROM t AS s", &[]).await?;
+    assert_eq!(told, [["p"], [path.as_str()]]);
+    let unknown = asked.ask("SELECT \"$nothing\" FROM t", &[]).await;
+    assert!(unknown.is_err(), "{unknown:?}");
+    Ok(())
+}

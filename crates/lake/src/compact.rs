@@ -10,7 +10,6 @@ use platform::model::Key;
 use platform::ports::StoreError;
 
 use crate::error::LakeError;
-use crate::place;
 use crate::run::{Marker, Task};
 use crate::seal::{self, OBJECTS_MAX};
 use crate::world::LakeWorld;
@@ -64,7 +63,7 @@ pub async fn measure<W: LakeWorld>(
         let is_committed = list.binary_search_by(|listed| listed.key.cmp(&one.key)).is_ok();
         if is_committed { &mut silver } else { &mut orphans }.add(lake, &one.key)?;
     }
-    let prefix = place::run(task.product.name(), task.hour, &task.region, &marker.run);
+    let prefix = format!("{}{}/", task.folder(), marker.run);
     for one in world.list_objects(&prefix, OBJECTS_MAX).await? {
         readings.add(lake, &one.key)?;
     }

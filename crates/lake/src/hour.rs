@@ -40,6 +40,12 @@ impl Hour {
         Self::at(self.0.hour() + 1)
     }
 
+    /// So many hours earlier.
+    #[must_use]
+    pub fn before(self, hours: i64) -> Self {
+        Self::at(self.0.hour() - hours)
+    }
+
     /// `YYYY-MM-DD` of UTC.
     #[must_use]
     pub fn date(self) -> String {
@@ -50,6 +56,12 @@ impl Hour {
     #[must_use]
     pub fn of_day(self) -> i64 {
         self.0.hour().rem_euclid(24)
+    }
+
+    /// `dt=2026-11-22`.
+    #[must_use]
+    pub fn day(self) -> String {
+        format!("dt={}", self.date())
     }
 
     /// `dt=2026-11-22/hour=07`.

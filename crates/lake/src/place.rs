@@ -51,11 +51,6 @@ pub(crate) fn done(hour: Hour, region: &str, product: &str) -> Result<Key, Store
     key(format!("{DONE}{}/region={region}/{product}.json", hour.partition()))
 }
 
-/// Where a run writes; ends with `/`.
-pub(crate) fn run(product: &str, hour: Hour, region: &str, run: &str) -> String {
-    format!("gold/{product}/{}/region={region}/{run}/", hour.partition())
-}
-
 /// A checked name.
 pub(crate) fn key(text: String) -> Result<Key, StoreError> {
     Key::new(&text).map_err(|error| StoreError::permanent("name object", text, error.to_string()))

@@ -25,8 +25,9 @@ use crate::error::LakeError;
 use crate::hour::Hour;
 use crate::place;
 use crate::question::Question;
+use crate::rollup;
 use crate::seal::{self, Sealed};
-use crate::table::{READINGS, SUMMARY, Type};
+use crate::table::{ANOMALIES, READINGS, SUMMARY, Type};
 use crate::world::LakeWorld;
 
 /// Rows of one object: with silver's columns about 20 MB, which is held in memory while it is written.
@@ -44,18 +45,26 @@ const RUN_OBJECTS_MAX: usize = 100_000;
 /// Counts up when a product's rows are to be others; then it is another product, and its runs have other names.
 const VERSION: u32 = 1;
 
-/// What is made of an hour.
+/// Days that what is usual is taken from, the judged one included.
+const USUAL_DAYS: i64 = 7;
+/// What `zscore_robust.sql` advises for machines.
+const USUAL_READINGS_MIN: &str = "100";
+const USUAL_WIDTHS_MIN: &str = "6";
+
+/// What is made of an hour, or of a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Product {
     /// Silver's rows of the objects in the list: each reading once.
     Readings,
     /// The rollup in parts.
     Summary,
+    /// Of a day: readings far from what the week up to it has as usual.
+    Anomalies,
 }
 
 impl Product {
     /// All of them, each after those that it reads.
-    pub const ALL: [Self; 2] = [Self::Readings, Self::Summary];
+    pub const ALL: [Self; 3] = [Self::Readings, Self::Summary, Self::Anomalies];
 
     /// Its name in markers, and its folder in gold.
     #[must_use]
@@ -63,13 +72,21 @@ impl Product {
         match self {
             Self::Readings => "readings",
             Self::Summary => "summary",
+            Self::Anomalies => "anomalies",
         }
+    }
+
+    /// Whether it is made of whole days; its hour is then the last of the day.
+    #[must_use]
+    pub const fn is_daily(self) -> bool {
+        matches!(self, Self::Anomalies)
     }
 
     const fn question(self) -> Question<'static> {
         Question::new(match self {
             Self::Readings => include_str!("../../../infra/sql/readings.sql"),
             Self::Summary => include_str!("../../../infra/sql/summary_hour.sql"),
+            Self::Anomalies => include_str!("../../../infra/sql/zscore_robust.sql"),
         })
     }
 
@@ -77,6 +94,7 @@ impl Product {
         match self {
             Self::Readings => READINGS,
             Self::Summary => SUMMARY,
+            Self::Anomalies => ANOMALIES,
         }
     }
 }
@@ -94,12 +112,12 @@ pub struct Marker {
     pub object_count: u64,
 }
 
-/// One product of one hour of one Region.
+/// One product of one hour, or of one day, of one Region.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Task {
     /// The Region.
     pub region: String,
-    /// The hour.
+    /// The hour; of a product of a day its last.
     pub hour: Hour,
     /// The product.
     pub product: Product,
@@ -117,6 +135,13 @@ impl Task {
             place: key.to_string(),
             reason: format!("{error}; restore it from a backup or an older version"),
         })
+    }
+
+    /// Where its runs lie; ends with `/`.
+    pub(crate) fn folder(&self) -> String {
+        let name = self.product.name();
+        let partition = if self.product.is_daily() { self.hour.day() } else { self.hour.partition() };
+        format!("gold/{name}/{partition}/region={}/", self.region)
     }
 
     fn done(&self) -> Result<Key, StoreError> {
@@ -147,7 +172,7 @@ impl Task {
                 Marker { product: name, run, row_count: written.rows, object_count: written.objects.len() as u64 };
             return self.mark(world, marker).await;
         }
-        let target = place::run(self.product.name(), self.hour, &self.region, "");
+        let target = self.folder();
         let remedy = format!("{NAMES_MAX} runs without a marker lie there: remove them");
         Err(StoreError::permanent("write run", target, remedy).into())
     }
@@ -169,6 +194,17 @@ impl Task {
                 let readings = Self { product: Product::Readings, ..self.clone() };
                 readings.marker(world).await?.map(|marker| marker.run).ok_or_else(|| not_there("readings"))
             }
+            Product::Anomalies => {
+                let mut runs = String::new();
+                for (hour, region, _) in rollup::done(world).await?.iter().filter(|(hour, _, product)| {
+                    product == Product::Readings.name() && (self.first_usual()..=self.hour).contains(hour)
+                }) {
+                    let readings = Self { region: region.clone(), hour: *hour, product: Product::Readings };
+                    let marker = readings.marker(world).await?.ok_or_else(|| not_there("readings"))?;
+                    runs.extend([hour.to_string().as_str(), " ", region, " ", &marker.run, "\n"]);
+                }
+                Ok(ContentHash::of(runs.as_bytes()).to_string())
+            }
         }
     }
 
@@ -185,10 +221,20 @@ impl Task {
 
     /// Writes the rows; `None`: other bytes are there.
     async fn write<W: LakeWorld>(&self, world: &W, engine: &Engine, run: &str) -> Result<Option<Written>, LakeError> {
-        let (date, hour) = (self.hour.date(), self.hour.of_day().to_string());
-        let sql = self.product.question().bind(&[("dt", &date), ("hour", &hour), ("region", &self.region)])?;
+        let (date, hour, first) = (self.hour.date(), self.hour.of_day().to_string(), self.first_usual().date());
+        let of_hour = [("dt", date.as_str()), ("hour", &hour), ("region", &self.region)];
+        let of_day = [
+            ("judged_from", date.as_str()),
+            ("region", &self.region),
+            ("dt_from", &first),
+            ("dt_to", &date),
+            ("readings_min", USUAL_READINGS_MIN),
+            ("z_min", USUAL_WIDTHS_MIN),
+        ];
+        let values = if self.product.is_daily() { &of_day[..] } else { &of_hour };
+        let sql = self.product.question().bind(values)?;
         let answer = engine.ask(&sql).await?;
-        let folder = place::run(self.product.name(), self.hour, &self.region, run);
+        let folder = format!("{}{run}/", self.folder());
         let mut writer =
             Writer { folder: folder.clone(), run, schema: schema(self.product), open: None, done: Written::default() };
         if !writer.take(world, answer).await? {
@@ -197,6 +243,11 @@ impl Task {
         let there = world.list_objects(&folder, RUN_OBJECTS_MAX).await?;
         let same = there.iter().map(|one| &one.key).eq(&writer.done.objects);
         Ok(same.then_some(writer.done))
+    }
+
+    /// The first hour that what is usual on the day is taken from.
+    fn first_usual(&self) -> Hour {
+        self.hour.before(USUAL_DAYS * 24 - 1)
     }
 
     async fn mark<W: LakeWorld>(&self, world: &W, marker: Marker) -> Result<(Marker, Stored), LakeError> {

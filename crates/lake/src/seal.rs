@@ -15,6 +15,7 @@ use kinesis_scorer::chain::{self, BEGINNING, Batch, End};
 use platform::model::{Checkpoint, Key, ShardId, ShardInfo};
 use platform::ports::{StoreError, Stored};
 use serde::{Deserialize, Serialize};
+use telemetry::sequence::SequenceNumber;
 
 use crate::error::{Gap, LakeError};
 use crate::hour::Hour;
@@ -170,7 +171,10 @@ impl Shards {
     /// Which shard is the furthest behind, and where it is.
     fn behind(&self, window: &Window) -> Option<(&ShardId, Option<Timestamp>)> {
         let silent = self.silent.iter().map(|shard| (shard, None));
-        let at = self.checkpoints.iter().map(|(shard, checkpoint)| (shard, Some(checkpoint.stream_time)));
+        // A shard that knows devices from a backfill alone has a checkpoint and has committed no record.
+        let time =
+            |checkpoint: &Checkpoint| (checkpoint.last_seq > SequenceNumber::ZERO).then_some(checkpoint.stream_time);
+        let at = self.checkpoints.iter().map(|(shard, checkpoint)| (shard, time(checkpoint)));
         let open = silent.chain(at).filter(|(shard, _)| !self.over.contains(shard) && !window.leaves_out(shard));
         open.min_by_key(|(_, stream_time)| *stream_time)
     }

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use datafusion::parquet::file::reader::{FileReader as _, SerializedFileReader};
-use kinesis_scorer::chain::{self, Batch, End};
+use kinesis_scorer::chain::{self, BEGINNING, Batch, End};
 use platform::model::{Checkpoint, ContentHash, Key, ObjectRef, ShardId};
 use platform::ports::StoreError;
 use telemetry::bronze::BronzeReader;
@@ -143,7 +143,10 @@ impl<'k> Walk<'k> {
     }
 
     fn whole(&self, tell: &mut impl FnMut(Finding)) {
-        if let End::Missing { batch, last } = &self.end {
+        // A shard that knows devices from a backfill alone has a checkpoint and no batch.
+        if let End::Missing { batch, last } = &self.end
+            && batch != BEGINNING
+        {
             tell(Finding {
                 kind: Kind::Missing,
                 what: format!("{} batch {batch}", self.shard),
@@ -307,7 +310,8 @@ async fn gold<W: LakeWorld>(
             Err(other) => return Err(other),
         };
         against_list(hourly, &list, hour, tell);
-        for product in Product::ALL {
+        let is_last = hour.of_day() == 23;
+        for product in Product::ALL.into_iter().filter(|product| is_last || !product.is_daily()) {
             let task = Task { region: region.clone(), hour, product };
             let rows = product_of(world, &task, tell).await?;
             if let Some(rows) = rows.filter(|_| product == Product::Readings) {
@@ -349,8 +353,8 @@ async fn product_of<W: LakeWorld>(
         }
         Err(other) => return Err(other),
     };
-    let folder = format!("gold/{name}/{}/region={}/", task.hour.partition(), task.region);
-    let counts = marker.as_ref().map(|marker| place::run(name, task.hour, &task.region, &marker.run));
+    let folder = task.folder();
+    let counts = marker.as_ref().map(|marker| format!("{folder}{}/", marker.run));
     let (mut rows, mut objects) = (0, 0);
     for one in world.list_objects(&folder, OBJECTS_MAX).await? {
         if !counts.as_ref().is_some_and(|counts| one.key.as_str().starts_with(counts.as_str())) {

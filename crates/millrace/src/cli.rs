@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use crate::lake;
 use crate::output::Format;
 use crate::ui::Ui;
-use crate::{alerts, anomalies, completions, demo, esm, eval, explain, model, replay, simulate};
+use crate::{alerts, anomalies, backfill, completions, demo, esm, eval, explain, model, replay, simulate};
 #[cfg(feature = "aws")]
 use crate::{deploy, tenant};
 
@@ -18,6 +18,7 @@ Examples:
   millrace demo                                        everything at once, on this machine
   millrace replay --warmup normal.csv run.csv          alerts of a recorded run, explained
   millrace replay --output csv run.csv > scored.csv    every row with its score
+  millrace backfill october.csv --tenant acme --stream telemetry --dry-run
   millrace simulate --devices 3 --days 2 --out plant.ndjson
   millrace eval labelled run.csv --labels labels.csv   how good the verdicts are on your data
   millrace anomalies list --dir millrace-data --device pump-00001
@@ -60,6 +61,8 @@ pub(crate) enum Command {
     Demo(demo::Args),
     /// Score recorded readings: CSV, NDJSON, Parquet or bronze of the lake
     Replay(replay::Args),
+    /// Let the scorer learn from history, so that a new tenant's detectors are warm when its stream begins
+    Backfill(Box<backfill::Args>),
     /// Print what a simulated plant sends, with injected faults and the truth about them
     Simulate(simulate::Args),
     /// Measure how good the verdicts are: on labelled data, between two profiles, on a simulated plant
@@ -110,6 +113,7 @@ pub(crate) fn run(command: Command, ui: &Ui) -> anyhow::Result<()> {
     match command {
         Command::Demo(args) => demo::run(&args, ui),
         Command::Replay(args) => replay::run(&args, ui),
+        Command::Backfill(args) => backfill::run(&args, ui),
         Command::Simulate(args) => simulate::run(&args, ui),
         Command::Eval(command) => eval::run(&command, ui),
         Command::Anomalies(command) => anomalies::run(&command, ui),

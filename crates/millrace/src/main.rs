@@ -2,6 +2,7 @@
 
 mod alerts;
 mod anomalies;
+mod backfill;
 mod cli;
 mod completions;
 mod demo;

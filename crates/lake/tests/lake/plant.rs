@@ -43,11 +43,16 @@ pub(crate) struct Folder {
 impl Folder {
     /// Runs the plant. Each batch is small, so that each hour has many objects.
     pub(crate) async fn new() -> Self {
+        Self::of(HOURS).await
+    }
+
+    /// Of so many hours.
+    pub(crate) async fn of(hours: i64) -> Self {
         let dir = TempDir::new().unwrap();
         let world = Local::open(dir.path()).unwrap();
         let plant = Plant::new(PlantConfig {
             devices: 5,
-            duration_ms: HOURS * HOUR_MS,
+            duration_ms: hours * HOUR_MS,
             quiet_ms: 0,
             fault_rate: 20.0,
             poison_per_million: 30_000,

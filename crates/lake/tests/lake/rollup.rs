@@ -176,8 +176,8 @@ async fn an_hour_in_which_nothing_arrived_has_an_empty_list_and_markers() {
     std::fs::write(early.join("note.txt"), "kept").unwrap();
     let made = roll(&world, &folder.engine(), &Window::default()).await.unwrap();
     let empty = made.iter().filter(|marker| marker.row_count == 0 && marker.object_count == 0).count();
-    assert_eq!(empty, 4, "two hours, two products: {made:?}");
-    assert_eq!(made.len() as i64, 2 * (HOURS - 1) + 4);
+    assert_eq!(empty, 5, "two hours with two products, and the day that ends with them: {made:?}");
+    assert_eq!(made.len() as i64, 2 * (HOURS - 1) + 5);
     let runs: std::collections::BTreeSet<&str> = made.iter().map(|marker| marker.run.as_str()).collect();
     assert_eq!(runs.len(), made.len(), "readers join on the day and the run");
 }

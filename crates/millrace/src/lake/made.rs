@@ -14,8 +14,8 @@ use crate::ui::Ui;
 const HELP: &str = "\
 An hour is over when every shard of its Region has committed something that arrived later. What is committed in it is then written
 down (sealed), its readings are stored once each, and its summary is made: count, mean, least, greatest, deviation, abnormal
-readings and anomalies of each metric. What is done is not done again: a second time changes nothing. A run that was killed
-is gone on with.
+readings and anomalies of each metric. A day that is over has its readings judged by what was usual in the week up to it, by medians
+(gold_anomalies). What is done is not done again: a second time changes nothing. A run that was killed is gone on with.
 
 Examples:
   millrace lake rollup --dry-run
