@@ -6,13 +6,20 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::template::{ALERTS, ARTIFACTS, DEPLOYMENT, OBSERVABILITY, PIPELINE, STORAGE, TENANT, Template};
+use crate::template::{
+    ALERTS, ANALYTICS, ARTIFACTS, DEPLOYMENT, MODELS, OBSERVABILITY, PIPELINE, STORAGE, TENANT, Template,
+};
 
 /// Every template, in the order of deployment.
-pub static TEMPLATES: [&Template; 7] = [&ARTIFACTS, &DEPLOYMENT, &STORAGE, &PIPELINE, &ALERTS, &OBSERVABILITY, &TENANT];
+pub static TEMPLATES: [&Template; 9] =
+    [&ARTIFACTS, &DEPLOYMENT, &STORAGE, &PIPELINE, &ALERTS, &ANALYTICS, &MODELS, &OBSERVABILITY, &TENANT];
 
 /// Functions with a zip, and the template that deploys each.
-pub const FUNCTIONS: [(&str, &str); 2] = [("pipeline", "kinesis-scorer"), ("alerts", "alert-fanout")];
+pub const FUNCTIONS: [(&str, &str); 3] =
+    [("pipeline", "kinesis-scorer"), ("alerts", "alert-fanout"), ("models", "batch-analyzer")];
+
+/// Templates of the cold path: an environment has them if it is asked for.
+pub const OPTIONAL: [&str; 2] = ["analytics", "models"];
 
 /// What is to be deployed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -23,6 +30,8 @@ pub struct Request {
     pub peer: Option<String>,
     /// Tenants whose stacks are deployed, too.
     pub tenants: Vec<String>,
+    /// Which of [`OPTIONAL`] are deployed, too.
+    pub with: Vec<String>,
     /// Values of parameters.
     pub settings: Vec<Setting>,
     /// The role CloudFormation acts with. `None`: the one of the stack `millrace-deployment`, which is then deployed, too.
@@ -119,7 +128,11 @@ pub fn tenants_prefix(environment: &str) -> String {
 pub fn plan(request: &Request) -> Result<Vec<StackPlan>, PlanError> {
     let mut stacks: Vec<(String, StackPlan)> = Vec::new();
     for template in TEMPLATES {
-        let skip = template.name == "deployment" && request.role.is_some() || template.name == "tenant";
+        let skip = match template.name {
+            "deployment" => request.role.is_some(),
+            "tenant" => true,
+            name => OPTIONAL.contains(&name) && !request.with.iter().any(|with| with == name),
+        };
         if !skip {
             stacks.push((template.name.to_owned(), stack(template, request, None)));
         }
@@ -128,6 +141,9 @@ pub fn plan(request: &Request) -> Result<Vec<StackPlan>, PlanError> {
         stacks.push((format!("tenant-{tenant}"), stack(&TENANT, request, Some(tenant))));
     }
     let mut mistakes = Vec::new();
+    for name in request.with.iter().filter(|name| !OPTIONAL.contains(&name.as_str())) {
+        mistakes.push(format!("`{name}` is no stack that can be asked for: {} are", OPTIONAL.join(" and ")));
+    }
     for setting in &request.settings {
         let Setting { stack, name, value } = setting;
         let mut is_known = false;
@@ -186,8 +202,12 @@ fn stack(template: &'static Template, request: &Request, tenant: Option<&str>) -
         given.insert("Tenant", Source::Text(tenant.to_owned()));
         tags.insert("tenant", tenant.to_owned());
     }
-    if let (Some(peer), "storage" | "pipeline" | "observability") = (&request.peer, template.name) {
+    if let (Some(peer), "storage" | "pipeline" | "analytics" | "observability") = (&request.peer, template.name) {
         given.insert("PeerRegion", Source::Text(peer.clone()));
+    }
+    // Who reads the results of batch inference is woken by the events of the lake.
+    if template.name == "storage" && request.with.iter().any(|with| with == "models") {
+        given.insert("ObjectEvents", Source::Text("true".to_owned()));
     }
     if let Some((_, function)) = FUNCTIONS.iter().find(|(of, _)| *of == template.name) {
         given.insert("CodeKey", Source::Code(function));
@@ -211,8 +231,9 @@ fn fed(template: &str) -> Vec<(&'static str, &'static str, &'static str)> {
     let stream = ("StreamName", "pipeline", "StreamName");
     match template {
         "deployment" => vec![code],
-        "pipeline" => vec![code, results, checkpoints, lake],
+        "pipeline" | "models" => vec![code, results, checkpoints, lake],
         "alerts" => vec![code, results, checkpoints, lake, stream, ("ResultsStreamArn", "storage", "ResultsStreamArn")],
+        "analytics" => vec![lake],
         "observability" => vec![
             results,
             checkpoints,

@@ -25,6 +25,10 @@ pub static STORAGE: Template = Template { name: "storage", body: include_str!(".
 pub static PIPELINE: Template = Template { name: "pipeline", body: include_str!("../../../infra/pipeline.yaml") };
 /// The fan-out.
 pub static ALERTS: Template = Template { name: "alerts", body: include_str!("../../../infra/alerts.yaml") };
+/// The lake's tables and queries.
+pub static ANALYTICS: Template = Template { name: "analytics", body: include_str!("../../../infra/analytics.yaml") };
+/// Batch inference, and a model in SageMaker.
+pub static MODELS: Template = Template { name: "models", body: include_str!("../../../infra/models.yaml") };
 /// Alarms and the dashboard.
 pub static OBSERVABILITY: Template =
     Template { name: "observability", body: include_str!("../../../infra/observability.yaml") };

@@ -14,7 +14,7 @@ use anyhow::Context as _;
 use deployment::aws::Aws;
 use deployment::cloud::Cloud as _;
 use deployment::deploy::Settings;
-use deployment::plan::{Request, Setting, plan, tenants_prefix};
+use deployment::plan::{OPTIONAL, Request, Setting, TEMPLATES, plan, stack_name, tenants_prefix};
 
 use crate::ui::{Ui, Usage};
 pub(crate) use attend::Clerk;
@@ -81,6 +81,10 @@ pub(crate) struct Args {
     /// A tenant whose devices are let in; more than once for more
     #[arg(long = "tenant", value_name = "NAME")]
     tenants: Vec<String>,
+    /// A stack of the cold path: analytics (the lake's tables in Athena) or models (batch inference); more than once for both.
+    /// One that is there is kept up to date without
+    #[arg(long = "with", value_name = "STACK", value_parser = deployment::plan::OPTIONAL)]
+    with: Vec<String>,
     /// Value of a parameter, STACK:NAME=VALUE; more than once for more
     #[arg(long = "parameter", short, value_name = "SETTING")]
     parameters: Vec<Setting>,
@@ -109,9 +113,16 @@ pub(crate) fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
         environment: args.environment.environment.clone(),
         peer: args.peer.clone(),
         tenants: args.tenants.clone(),
+        with: args.with.clone(),
         settings: args.parameters.clone(),
         role: args.role_arn.clone(),
     };
+    // Who sets a parameter of a stack wants it.
+    for name in OPTIONAL {
+        if !request.with.iter().any(|with| with == name) && request.settings.iter().any(|it| it.stack == name) {
+            request.with.push(name.to_owned());
+        }
+    }
     plan(&request).map_err(|error| Usage(error.to_string()))?;
     let settings = Settings { role: args.role_arn.clone(), is_dry: args.dry_run };
     let mut clerk = Clerk::new(ui, args.yes);
@@ -123,6 +134,13 @@ pub(crate) fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
             let tenant = name.trim_start_matches(&prefix).to_owned();
             if !request.tenants.contains(&tenant) {
                 request.tenants.push(tenant);
+            }
+        }
+        // So is what was asked for before.
+        for template in TEMPLATES.iter().filter(|template| OPTIONAL.contains(&template.name)) {
+            let is_there = aws.stack(&stack_name(template, &request.environment)).await?.is_some();
+            if is_there && !request.with.iter().any(|with| with == template.name) {
+                request.with.push(template.name.to_owned());
             }
         }
         let stacks = plan(&request).map_err(|error| Usage(error.to_string()))?;

@@ -6,6 +6,7 @@ fn request(settings: &[&str]) -> Request {
     Request {
         environment: "test".to_owned(),
         tenants: vec!["acme".to_owned()],
+        with: OPTIONAL.map(str::to_owned).to_vec(),
         settings: settings.iter().map(|text| text.parse().unwrap()).collect(),
         ..Request::default()
     }
@@ -34,7 +35,8 @@ fn each_stack_comes_after_those_whose_outputs_it_takes_and_the_templates_have_th
     }
     let names: Vec<&str> = plans.iter().map(|plan| plan.name.as_str()).collect();
     assert_eq!(names[..3], ["millrace-artifacts", "millrace-deployment", "millrace-test-storage"]);
-    assert_eq!(names[6..], ["millrace-test-tenant-acme"]);
+    assert_eq!(names[5..7], ["millrace-test-analytics", "millrace-test-models"]);
+    assert_eq!(names[8..], ["millrace-test-tenant-acme"]);
 }
 
 #[test]
@@ -68,6 +70,19 @@ fn a_setting_wins_over_an_output_and_a_tenant_can_be_named() {
     };
     assert!(matches!(given("millrace-test-alerts", "ResultsStreamArn"), Some(Source::Text(_))));
     assert_eq!(given("millrace-test-tenant-acme", "SensorTopics"), Some(Source::Text("true".to_owned())));
+}
+
+#[test]
+fn what_is_not_asked_for_is_not_deployed_and_models_need_the_events_of_the_lake() {
+    let events = |request: &Request| plan(request).unwrap()[2].given.get("ObjectEvents").cloned();
+    let without = Request { with: Vec::new(), ..request(&[]) };
+    assert!(plan(&without).unwrap().iter().all(|stack| !OPTIONAL.contains(&stack.template.name)));
+    assert_eq!(events(&without), None, "what the stack has is kept");
+    assert_eq!(events(&request(&[])), Some(Source::Text("true".to_owned())));
+    refused(
+        &Request { with: vec!["alerts".to_owned()], ..request(&[]) },
+        &["`alerts` is no stack", "analytics and models"],
+    );
 }
 
 #[test]
