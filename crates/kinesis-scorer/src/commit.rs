@@ -74,8 +74,8 @@ pub async fn put<W: PutIfAbsent + Sync>(
 /// Commits a batch. Returns the calls it took beside the outcome.
 ///
 /// More items than a transaction may change go first, in chunks that are safe to repeat, each on condition that the
-/// checkpoint has not moved; the checkpoint is in the last one, with what must not go ahead of it. An answer that never came is settled by reading the
-/// checkpoint: it is ours, or still the old one, or has moved.
+/// checkpoint has not moved; the checkpoint is in the last one, with what must not go ahead of it. An answer that never came is
+/// settled by reading the checkpoint: it is ours, or still the old one, or has moved.
 ///
 /// # Errors
 /// The store's, after bounded tries. It is then unknown whether the batch is committed; when it comes again, the checkpoint
@@ -93,9 +93,6 @@ where
     let mut anomalies: Vec<&AnomalyRecord> = items.anomalies.iter().collect();
     let mut states: Vec<&StateRecord> = items.states.iter().collect();
     let mut told: Vec<&AnomalyRecord> = items.told.iter().collect();
-    if tooth!("opinions-go-ahead") {
-        anomalies.splice(..0, told.drain(..));
-    }
     // Beside the checkpoint, or the guard in its place.
     let room = TRANSACTION_ITEMS_MAX - 1 - usize::from(epoch.is_some());
     while anomalies.len() + states.len() + told.len() > room {

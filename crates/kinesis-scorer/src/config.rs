@@ -47,7 +47,7 @@ pub struct Config {
     /// `AWS_LAMBDA_FUNCTION_MEMORY_SIZE`: the function's memory setting in megabytes, 1 to 1048576. Lambda sets it; elsewhere
     /// the default of the template, 512. The estimate of what a batch costs is made with it, nothing else.
     pub memory_mb: u32,
-    /// `MILLRACE_OPINION_…`: the second model that is asked about readings between watch and alarm. Default: none.
+    /// `MILLRACE_OPINION_ENDPOINT` and those beside it: the second model that is asked about readings between watch and alarm. Default: none.
     pub opinion: Option<OpinionSettings>,
     /// Where state is kept.
     pub stores: Stores,

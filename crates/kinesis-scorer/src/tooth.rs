@@ -34,7 +34,6 @@ pub const TEETH: &[&str] = &[
     "one-parent-only",
     "one-segment-only",
     "opinion-of-another-row",
-    "opinions-go-ahead",
     "opinions-not-noted",
     "own-state-wins",
     "parents-only",

@@ -65,7 +65,7 @@ pub struct Shape {
     pub poison: f64,
     /// Whether the clocks of some machines are an hour wrong.
     pub skewed: bool,
-    /// So many machines, most of which break a limit at once; 0 for a plant as usual.
+    /// So many machines that all break a limit at once; 0 for a plant as usual.
     pub storm: usize,
 }
 

@@ -72,9 +72,12 @@ fn is_left(name: &str) -> bool {
 
 #[test]
 fn the_templates_give_the_functions_the_settings_they_read() {
-    for (template, function) in
-        [("pipeline", "kinesis-scorer"), ("alerts", "alert-fanout"), ("models", "batch-analyzer")]
-    {
+    for (template, function) in [
+        ("pipeline", "kinesis-scorer"),
+        ("alerts", "alert-fanout"),
+        ("models", "batch-analyzer"),
+        ("dr", "replication-checker"),
+    ] {
         // Its own settings, and those that every function has.
         let folders = [format!("crates/{function}/src"), "crates/function/src".to_owned()];
         let sources = folders.iter().flat_map(|folder| files(&root().join(folder), "rs"));

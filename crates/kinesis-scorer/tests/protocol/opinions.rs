@@ -283,6 +283,37 @@ fn a_batch_that_comes_again_tells_what_is_committed_and_nothing_else() {
     }
 }
 
+/// A batch of more findings than a transaction holds: what the engine found goes ahead of the checkpoint in chunks, for it finds
+/// the same again; what the model said does not, for it says something else.
+#[test]
+fn in_a_storm_too_what_the_model_said_goes_with_the_checkpoint_or_not_at_all() {
+    let hot = (0..110).map(|index| message(index, &format!("pump-{index}"), 0, 95.0, 2.0));
+    let calm = (110..150).map(|index| message(index, &format!("pump-{index}"), 0, 50.0, 2.0));
+    let records: Vec<Record> = hot.chain(calm).collect();
+    let (world, kept) = (SimWorld::new(), Kept::default());
+    let mut asked = 0;
+    world.define_model(move |rows| {
+        asked += 1;
+        Ok(answer(rows, |_| if asked == 1 { 2.0 } else { 0.25 }))
+    });
+    // A chunk lands; what comes after it does not, however often it is tried.
+    let mut commits = 0;
+    let after_the_first = When::matching(move |call| {
+        commits += usize::from(call.verb == "commit");
+        call.verb == "commit" && commits > 1
+    });
+    world.on_every_call(after_the_first, Fault::Unavailable);
+    block_on(async {
+        deliver_within(&process(&world, &kept, asking()), SHARD, &records, &|| Duration::from_mins(1)).await;
+        assert!(world.anomalies().len() > 90, "nothing went ahead: this shows nothing");
+        assert_eq!(told(&world), 0);
+        world.clear_faults();
+        deliver_cut(&records, &[], || process(&world, &kept, asking())).await;
+    });
+    assert_unbroken(&world, SHARD);
+    assert_eq!((world.anomalies().len(), told(&world)), (110, 0), "the second answer is the one that counts");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 

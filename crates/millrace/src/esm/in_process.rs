@@ -13,6 +13,7 @@ use platform::embedded::stream::StreamHandle;
 use platform::metrics::NoMetrics;
 use platform::model::ShardId;
 use platform::ports::LoadCheckpoint as _;
+use telemetry::sequence::SequenceNumber;
 
 use crate::options::TENANT_DEFAULT;
 use crate::ui::Ui;
@@ -76,7 +77,9 @@ async fn warn_of_earlier(world: &Local, stream: &StreamHandle, dir: &Path, ui: &
     let (name, region) = (stream.name(), stream.origin().region);
     for info in stream.shards() {
         let shard = ShardId { region: region.clone(), stream: name.clone(), shard: info.shard };
-        if let Some(checkpoint) = world.load_checkpoint(&shard).await? {
+        // A shard that knows nothing but history (`millrace backfill`) has taken no record yet.
+        let checkpoint = world.load_checkpoint(&shard).await?;
+        if let Some(checkpoint) = checkpoint.filter(|checkpoint| checkpoint.last_seq > SequenceNumber::ZERO) {
             ui.warn(format_args!(
                 "`{}` has records of the stream `{name}` up to {} in {}: what comes under those numbers is taken for a \
                  redelivery and not scored again; other records need another --stream-name or --dir",

@@ -153,9 +153,7 @@ impl Fleet {
     }
 
     fn message(&mut self, which: usize, index: usize, arrived: Timestamp, chance: &mut Chance) -> Message {
-        let is_its_turn = || (index / self.spell) % self.machines.len() == which;
-        // In a storm, a fourth of the machines go on as usual: a second model is asked about those alone.
-        let hot = if self.storm { which % 4 != 3 } else { is_its_turn() };
+        let hot = self.storm || (index / self.spell) % self.machines.len() == which;
         let noise = |chance: &mut Chance, by: f64| ((chance.unit() - 0.5) * by * 1_000.0).round() / 1_000.0;
         let temperature = if hot { 91.0 } else { 55.0 } + noise(chance, 4.0);
         let vibration = 2.0 + noise(chance, 0.6);
