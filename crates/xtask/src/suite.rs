@@ -61,7 +61,7 @@ pub(crate) fn end_to_end(repository: &Repository) -> Result<()> {
 fn packaged_flows(repository: &Repository, venv: &Venv, emulator: &Emulator, runner: Runner) -> Result<()> {
     let zips = lambda_zip::all(repository, host_architecture())?;
     let (scorer, alerts) = (zip_of(&zips, SCORER)?, zip_of(&zips, ALERTS)?);
-    step("the command and the tests", || run(runner.command(repository, Scope::EndToEnd).arg("--no-run")))?;
+    step("the command and the tests", || run(&mut runner.build(repository)))?;
     let mosquitto = debian::program("mosquitto_pub", "mosquitto-clients")?;
     let record = repository.target("e2e");
     fs::create_dir_all(&record).with_context(|| format!("cannot make {}", record.display()))?;
@@ -131,6 +131,17 @@ enum Runner {
 impl Runner {
     fn found(repository: &Repository) -> Self {
         if succeeds(repository.cargo().args(["nextest", "--version"])) { Self::Nextest } else { Self::Cargo }
+    }
+
+    /// Builds all that either scope runs, the command `millrace` with it.
+    fn build(self, repository: &Repository) -> Command {
+        let mut command = repository.cargo();
+        match self {
+            Self::Nextest => command.args(["nextest", "run"]),
+            Self::Cargo => command.arg("test"),
+        };
+        command.args(["--workspace", "--no-run"]).args(FEATURES);
+        command
     }
 
     fn command(self, repository: &Repository, scope: Scope) -> Command {
