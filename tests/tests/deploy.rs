@@ -175,7 +175,8 @@ async fn an_environment_is_made_left_alone_and_taken_down_by_command() -> Result
     assert!(mapping["FunctionArn"].as_str().is_some_and(|arn| arn.ends_with(":live")), "{mapping}");
 
     // What is asked for once is there from then on; it has the lake tell of its objects.
-    let fourth = desk.words("deploy", &["--with", "models", "-p", "models:S3PathStyle=true"])?;
+    // The emulator takes a bucket that tells of its objects for one that may be another, so that consent is needed.
+    let fourth = desk.words("deploy", &["--with", "models", "-p", "models:S3PathStyle=true", "--yes"])?;
     assert!(fourth.contains("1 stacks are created, 1 updated, 6 need nothing"), "{fourth}");
     let fifth = desk.words("deploy", &[])?;
     assert!(fifth.contains("0 stacks are created, 0 updated, 8 need nothing"), "{fifth}");
