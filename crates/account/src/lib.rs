@@ -72,3 +72,30 @@ impl Access {
         Ok(Self { config, region, is_elsewhere })
     }
 }
+
+/// The same account in another Region, such as the other one of a pair. `endpoint` is where that Region is found, if it is
+/// neither AWS nor where `config` points: each Region of an emulated pair has an address of its own.
+#[must_use]
+pub fn in_region(config: &SdkConfig, region: &str, endpoint: Option<&str>) -> SdkConfig {
+    let there = config.to_builder().region(Region::new(region.to_owned()));
+    match endpoint {
+        Some(endpoint) => there.endpoint_url(endpoint).build(),
+        None => there.build(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_other_region_is_found_where_it_is_said_to_be() {
+        let here = SdkConfig::builder().region(Region::new("us-east-1")).endpoint_url("http://127.0.0.1:1").build();
+        let there = in_region(&here, "eu-west-1", Some("http://127.0.0.1:2"));
+        assert_eq!(
+            (there.region().map(Region::as_ref), there.endpoint_url()),
+            (Some("eu-west-1"), Some("http://127.0.0.1:2"))
+        );
+        assert_eq!(in_region(&here, "eu-west-1", None).endpoint_url(), Some("http://127.0.0.1:1"));
+    }
+}

@@ -66,7 +66,8 @@ pub struct Card {
     /// By type of asset and metric.
     pub statistics: BTreeMap<String, BTreeMap<String, Statistics>>,
     /// By type of asset: the score that so few stretches of six hours exceed in the training data as the profile puts up with
-    /// false alerts. Of an engine 1, by definition. Of use where the rows that are judged are few, or mostly faulty.
+    /// false alerts. Of an engine 1, by definition. A job of batch inference takes them
+    /// before it draws lines of its own, and an answer to a row has its type's beside the score.
     pub lines: BTreeMap<String, f64>,
     /// Its scores of what it has learned from. `None`: it was still warming up.
     pub scores: Option<Scores>,

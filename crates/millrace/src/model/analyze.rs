@@ -18,8 +18,9 @@ const TTL_DAYS: u32 = 90;
 /// What `model analyze` is asked.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The alarm line of each type of asset is drawn from the job's own scores; what lies beyond it is told as anomalies, and what the warm
-path has found as well gets the model as its second witness. The report lies beside the job. Twice changes nothing.
+The alarm line of each type of asset is the one that the model's training has found, else it is drawn from the job's own scores; what
+lies beyond it is told as anomalies, and what the warm path has found as well gets the model as its second witness. The report lies
+beside the job. Twice changes nothing.
 
 Examples:
   millrace model analyze acme/week-47
