@@ -126,7 +126,8 @@ impl<W: PulseWorld> Pulses<W> {
 }
 
 /// Whether no other shard came out of this one.
-fn is_open(shard: &ShardInfo, all: &[ShardInfo]) -> bool {
+#[must_use]
+pub fn is_open(shard: &ShardInfo, all: &[ShardInfo]) -> bool {
     let name = Some(shard.shard.as_str());
     !all.iter().any(|other| other.parent.as_deref() == name || other.adjacent_parent.as_deref() == name)
 }

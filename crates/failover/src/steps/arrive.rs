@@ -1,0 +1,87 @@
+//! Waiting, within a bound, for what the Region that is left has committed: first its checkpoints, then the objects that they
+//! stand on. What has not arrived by then is named, and the move goes on without it.
+
+use std::collections::BTreeMap;
+
+use platform::ports::{ListCheckpoints as _, StoreError};
+use tokio::time::Instant;
+
+use super::{Evidence, done, warned};
+use crate::mover::{MoveError, Mover};
+use crate::pieces::{self, Piece, Seen};
+use crate::side::{Reach, Stores};
+
+/// Versions of checkpoints by shard.
+type Versions = BTreeMap<String, u64>;
+
+impl<S: Stores, R: Reach> Mover<'_, S, R> {
+    /// Waits until the checkpoints that the Region had at the first look are here. One that does not answer has sent what it
+    /// had when nothing more arrives for a while.
+    pub(super) async fn drain(&self) -> Result<Evidence, MoveError> {
+        let from = &self.from.region;
+        let wanted = self.ask_from("list checkpoints", self.from.stores.list_checkpoints(from, &self.stream)).await;
+        let wanted =
+            wanted.map(|found| versions(found.iter().map(|(shard, checkpoint)| (&*shard.shard, checkpoint.version))));
+        let began = Instant::now();
+        let (mut last, mut changed) = (self.arrived().await?, began);
+        loop {
+            let behind = wanted.as_ref().ok().map(|wanted| behind(wanted, &last));
+            let shards = last.len();
+            match (&behind, &wanted) {
+                (Some(0), _) => return Ok(done(format!("all {shards} checkpoints of {from} are here"))),
+                (None, Err(cause)) if changed.elapsed() >= self.bounds.quiet => {
+                    return Ok(warned(format!(
+                        "{from} does not answer ({cause}); {shards} checkpoints are here, nothing new for {} ms",
+                        self.bounds.quiet.as_millis()
+                    )));
+                }
+                _ => {}
+            }
+            if began.elapsed() >= self.bounds.drain {
+                return Ok(warned(match behind {
+                    Some(behind) => format!(
+                        "{behind} of {shards} checkpoints of {from} are not here in their newest version: what they add is not adopted"
+                    ),
+                    None => format!("{from} does not answer, and still something arrives from it"),
+                }));
+            }
+            tokio::time::sleep(self.bounds.look).await;
+            let now = self.arrived().await?;
+            if now != last {
+                (last, changed) = (now, Instant::now());
+            }
+        }
+    }
+
+    async fn arrived(&self) -> Result<Versions, StoreError> {
+        let found = self.to.stores.list_checkpoints(&self.from.region, &self.stream).await?;
+        Ok(versions(found.iter().map(|(shard, checkpoint)| (&*shard.shard, checkpoint.version))))
+    }
+
+    /// Waits until every object is here with its bytes, and says which are not.
+    pub(super) async fn pieces(&self) -> Result<Evidence, MoveError> {
+        let counted = self.peer_checkpoints().await?;
+        let mut seen = Seen { shards: counted.len(), ..Seen::default() };
+        let (mut wanted, began) = (pieces::of(&counted), Instant::now());
+        loop {
+            pieces::look(&self.to.stores, std::mem::take(&mut wanted), &mut seen).await?;
+            if seen.is_whole() {
+                return Ok(done(format!("{seen}: {} adopts all that was replicated", self.to.region)));
+            }
+            if began.elapsed() >= self.bounds.drain || seen.missing.is_empty() {
+                return Ok(warned(format!("{seen}; {} adopts what is whole", self.to.region)));
+            }
+            wanted = std::mem::take::<Vec<Piece>>(&mut seen.missing);
+            tokio::time::sleep(self.bounds.look).await;
+        }
+    }
+}
+
+fn versions<'c>(found: impl Iterator<Item = (&'c str, u64)>) -> Versions {
+    found.map(|(shard, version)| (shard.to_owned(), version)).collect()
+}
+
+/// How many are not here in the version that is wanted, or a newer one.
+fn behind(wanted: &Versions, here: &Versions) -> usize {
+    wanted.iter().filter(|(shard, version)| here.get(*shard).is_none_or(|there| there < *version)).count()
+}

@@ -1,0 +1,91 @@
+//! Who tells people, and where devices send to.
+//!
+//! Devices hear of a move by a message that the broker keeps: `tenants/{tenant}/region`, which every device of the tenant may
+//! subscribe to, in both Regions. One that loses its connection finds the other Region by the endpoint that it was given when it
+//! was brought on, and learns there which of the two to stay with.
+
+use serde::Serialize;
+
+use super::{Evidence, done, warned};
+use crate::mover::{MoveError, Mover};
+use crate::record::Move;
+use crate::side::{Reach, Stores, within};
+
+/// The topic on which a tenant's devices hear where to send.
+#[must_use]
+fn topic(tenant: &str) -> String {
+    format!("tenants/{tenant}/region")
+}
+
+/// What devices hear.
+#[derive(Debug, Serialize)]
+struct Word<'m> {
+    /// The Region to send to.
+    region: &'m str,
+    /// Its endpoint, where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    endpoint: Option<&'m str>,
+    /// The epoch: of two messages the one with the higher number holds.
+    epoch: u64,
+    /// Since when, milliseconds since 1970.
+    since: i64,
+}
+
+impl<S: Stores, R: Reach> Mover<'_, S, R> {
+    pub(super) async fn alerting(&self, record: &Move) -> Result<Evidence, MoveError> {
+        let to = &self.to.region;
+        let switched = alert_fanout::active::switch(&self.to.stores, to, record.began).await?;
+        let there = alert_fanout::active::switch(&self.from.stores, to, record.began);
+        let words = if switched { "tells people" } else { "told people already" };
+        Ok(match self.ask_from("switch alerting", there).await {
+            Ok(_) => done(format!("{to} {words}; {} knows", self.from.region)),
+            Err(cause) => warned(format!(
+                "{to} {words}; {} does not answer ({cause}): until it hears of it, both may tell of what the other has not seen",
+                self.from.region
+            )),
+        })
+    }
+
+    pub(super) async fn devices(&self, record: &Move) -> Result<Evidence, MoveError> {
+        let (tenants, card) = (self.tenants().await?, self.card().await?);
+        let endpoint = card.as_ref().and_then(|card| card.regions.get(&record.to)).map(|side| &*side.devices_endpoint);
+        let word = Word { region: &record.to, endpoint, epoch: record.epoch, since: record.began.millis() };
+        let payload = serde_json::to_vec(&word).map_err(|error| {
+            platform::ports::StoreError::permanent("tell devices", record.to.clone(), error.to_string())
+        })?;
+        let (mut failed, mut there) = (Vec::new(), Ok(()));
+        for tenant in &tenants {
+            let topic = topic(tenant);
+            // Devices that are still connected to the Region that is left hear of it there, as long as it answers.
+            if there.is_ok() {
+                there = self.ask_from("tell devices", self.from.reach.publish_retained(&topic, &payload)).await;
+            }
+            let here = self.to.reach.publish_retained(&topic, &payload);
+            if let Err(error) = within(self.bounds.answer, "tell devices", &record.to, here).await {
+                failed.push(error);
+            }
+        }
+        let count = tenants.len();
+        Ok(match (failed.first(), there) {
+            (Some(first), _) => warned(format!(
+                "devices of {} of {count} tenants could not be told in {}: {first}; they find it when they connect anew and the \
+                 command is run with --step devices",
+                failed.len(),
+                record.to
+            )),
+            (None, Err(cause)) => warned(format!(
+                "devices of {count} tenants are told in {}; {} does not answer ({cause})",
+                record.to, self.from.region
+            )),
+            (None, Ok(())) => done(format!("devices of {count} tenants are told in both Regions")),
+        })
+    }
+
+    /// The schedule does the same within a minute, so that a failure holds nothing up.
+    pub(super) async fn tick(&self) -> Evidence {
+        match within(self.bounds.verify, "tick", &self.to.region, self.to.reach.tick_alerts()).await {
+            Ok(()) => done("what was found and not told is told"),
+            Err(error) => warned(format!("{error}; its schedule does the same within a minute")),
+        }
+    }
+}

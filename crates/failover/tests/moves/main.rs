@@ -1,0 +1,175 @@
+//! Moves between two Regions in memory: what each step does, what is told of what it could not do, and that a move that was
+//! stopped anywhere comes to the same end.
+
+mod back;
+mod pair;
+mod stopped;
+
+use failover::{MoveError, Outcome, Purpose, Step};
+use pair::{HERE, Pair, STREAM, TENANT, THERE, mover};
+use platform::model::Key;
+use platform::sim::{Fault, When};
+
+#[tokio::test(start_paused = true)]
+async fn a_region_that_answers_is_left_without_a_warning() {
+    let pair = Pair::at_work().await;
+    let ran = pair.replicated(pair.failover().run(|_, _| {})).await.unwrap();
+    assert!(ran.was_needed);
+    let warned: Vec<_> = ran.record.steps.iter().filter(|done| done.outcome == Outcome::Warned).collect();
+    assert_eq!(warned, Vec::<&failover::Done>::new());
+    let steps: Vec<Step> = ran.record.steps.iter().map(|done| done.step).collect();
+    assert_eq!(steps, Step::of(Purpose::Failover).collect::<Vec<_>>());
+    for side in [&pair.here, &pair.there] {
+        assert_eq!(side.stores.epoch(STREAM).unwrap().active, THERE, "{}", side.region);
+        assert!(alert_fanout::active::is_active(&side.stores, THERE).await.unwrap(), "{}", side.region);
+        let told = side.reach.heard().kept.get(&format!("tenants/{TENANT}/region")).cloned().unwrap();
+        let told: serde_json::Value = serde_json::from_slice(&told).unwrap();
+        assert_eq!((told["region"].as_str(), told["epoch"].as_u64()), (Some(THERE), Some(1)), "{}", side.region);
+    }
+    let [left, taken] = [&pair.here, &pair.there].map(|side| side.reach.heard().clone());
+    assert_eq!((taken.pulses, taken.ticks), (2, 1));
+    assert_eq!((left.pulses, left.ticks), (0, 0), "nothing is done there");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_region_that_is_lost_holds_nothing_up() {
+    let pair = Pair::at_work().await;
+    // It does not refuse: it says nothing.
+    pair.here.stores.on_every_call(When::matching(|_| true), Fault::ParkBefore);
+    let began = tokio::time::Instant::now();
+    let ran = pair.failover().run(|_, _| {}).await.unwrap();
+    assert!(began.elapsed().as_secs() < 30, "{:?}", began.elapsed());
+    assert_eq!(pair.there.stores.epoch(STREAM).unwrap().active, THERE);
+    for step in [Step::Fence, Step::Drain, Step::Alerting, Step::Devices] {
+        let done = ran.record.done(step).unwrap();
+        assert_eq!(done.outcome, Outcome::Warned, "{done:?}");
+        assert!(done.evidence.contains(HERE), "{done:?}");
+    }
+    for step in [Step::Pieces, Step::TakeOver, Step::Verify, Step::Tick] {
+        assert_eq!(ran.record.done(step).unwrap().outcome, Outcome::Done, "{step:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_not_arrived_is_waited_for_and_then_named() {
+    let pair = Pair::at_work().await;
+    let key = format!("bronze/{HERE}/shardId-000000000001/2.zst");
+    pair.lose(&key);
+    let ran = pair.failover().run(|_, _| {}).await.unwrap();
+    let pieces = ran.record.done(Step::Pieces).unwrap();
+    assert_eq!(pieces.outcome, Outcome::Warned);
+    assert!(pieces.evidence.contains(&key) && pieces.evidence.contains("100 readings"), "{}", pieces.evidence);
+    assert_eq!(ran.record.done(Step::Verify).unwrap().outcome, Outcome::Done, "it goes on without");
+}
+
+#[tokio::test(start_paused = true)]
+async fn other_bytes_than_were_committed_are_named() {
+    let pair = Pair::at_work().await;
+    let key = Key::new(format!("bronze/{HERE}/shardId-000000000000/1.zst")).unwrap();
+    pair.there.stores.place_object(key.clone(), "damaged");
+    let ran = pair.failover().run(|_, _| {}).await.unwrap();
+    let pieces = ran.record.done(Step::Pieces).unwrap();
+    assert_eq!(pieces.outcome, Outcome::Warned);
+    assert!(pieces.evidence.contains(key.as_str()) && pieces.evidence.contains("SHA-256"), "{}", pieces.evidence);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_arrives_while_it_is_waited_for_is_adopted() {
+    let pair = Pair::at_work().await;
+    pair.here.reach.commit("shardId-000000000000").await.unwrap();
+    let ran = pair.replicated(pair.failover().run(|_, _| {})).await.unwrap();
+    assert_eq!(ran.record.done(Step::Drain).unwrap().outcome, Outcome::Done);
+    assert!(ran.record.done(Step::Pieces).unwrap().evidence.starts_with("2 shards, 7 objects whole"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_region_that_has_the_say_is_left_as_it_is() {
+    let pair = Pair::at_work().await;
+    let first = pair.replicated(pair.failover().run(|_, _| {})).await.unwrap();
+    pair.carry();
+    let (calls, heard) = (pair.there.stores.commits().len(), pair.there.reach.heard().clone());
+    let entries = pair.there.stores.entries();
+    let again = pair.failover().run(|_, _| {}).await.unwrap();
+    assert_eq!((again.was_needed, &again.record), (false, &first.record));
+    assert_eq!(pair.there.stores.commits().len(), calls);
+    assert_eq!(pair.there.stores.entries(), entries);
+    assert_eq!(*pair.there.reach.heard(), heard);
+    assert_eq!(pair.failover().plan().await.unwrap(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_says_every_step_and_writes_nothing() {
+    let pair = Pair::at_work().await;
+    let planned = pair.failover().plan().await.unwrap();
+    let steps: Vec<Step> = planned.iter().map(|planned| planned.step).collect();
+    assert_eq!(steps, Step::of(Purpose::Failover).collect::<Vec<_>>());
+    assert!(pair.there.stores.written().is_empty() && pair.here.stores.written().is_empty());
+    assert_eq!(pair.there.reach.heard().pulses, 0);
+    // One that was begun says what is left of it.
+    pair.there.reach.heard().mapping_is_off = true;
+    pair.replicated(pair.failover().run(|_, _| {})).await.unwrap_err();
+    let planned = pair.failover().plan().await.unwrap();
+    let left = planned.iter().filter(|planned| !planned.would.starts_with("nothing: done")).count();
+    assert_eq!(left, 2, "{planned:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_nobody_reads_is_found_out_and_the_move_goes_on_when_it_is_mended() {
+    let pair = Pair::at_work().await;
+    pair.there.reach.heard().mapping_is_off = true;
+    let error = pair.replicated(pair.failover().run(|_, _| {})).await.unwrap_err();
+    assert!(matches!(&error, MoveError::NotTaken { shards: 2, waiting, .. } if waiting.len() == 2), "{error}");
+    assert!(error.to_string().contains("mapping"), "{error}");
+    pair.there.reach.heard().mapping_is_off = false;
+    let ran = pair.replicated(pair.failover().run(|_, _| {})).await.unwrap();
+    assert_eq!((ran.record.epoch, ran.record.ended.is_some()), (1, true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_move_that_was_begun_the_other_way_is_not_forgotten() {
+    let pair = Pair::at_work().await;
+    pair.there.reach.heard().mapping_is_off = true;
+    pair.replicated(pair.failover().run(|_, _| {})).await.unwrap_err();
+    pair.carry();
+    let mut home = mover(&pair.there, &pair.here, Purpose::Failover);
+    let error = pair.replicated(home.run(|_, _| {})).await.unwrap_err();
+    assert!(matches!(&error, MoveError::Unfinished { epoch: 1, next: "verify", .. }), "{error}");
+    home.abandon = true;
+    let ran = pair.replicated(home.run(|_, _| {})).await.unwrap();
+    assert_eq!((ran.record.epoch, &*ran.record.to), (2, HERE));
+    pair.carry();
+    for side in [&pair.here, &pair.there] {
+        assert_eq!(side.stores.epoch(STREAM).unwrap().active, HERE, "{}", side.region);
+    }
+    // The one that was given up is not gone on with.
+    pair.there.reach.heard().mapping_is_off = false;
+    let away = pair.replicated(pair.failover().run(|_, _| {})).await.unwrap();
+    assert_eq!(away.record.epoch, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_who_move_at_once_make_one_move_or_one_of_them_stops() {
+    let pair = Pair::at_work().await;
+    let (first, second) = (pair.failover(), pair.failover());
+    let both = async { tokio::join!(first.run(|_, _| {}), second.run(|_, _| {})) };
+    let (one, other) = pair.replicated(both).await;
+    let ended = [&one, &other].into_iter().filter(|ran| ran.is_ok()).count();
+    assert!(ended >= 1, "{one:?} {other:?}");
+    for failed in [one, other].into_iter().filter_map(Result::err) {
+        assert!(matches!(failed, MoveError::Busy { .. }), "{failed}");
+    }
+    assert_eq!(pair.there.stores.epoch(STREAM).unwrap().epoch, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newer_epoch_stops_an_older_move() {
+    let pair = Pair::at_work().await;
+    pair.there.reach.heard().mapping_is_off = true;
+    pair.failover().run(|_, _| {}).await.unwrap_err();
+    let newer = platform::model::Epoch { epoch: 9, active: HERE.to_owned(), since: pair::now() };
+    pair.there.stores.place_epoch(STREAM, &newer);
+    // It is out of date: what runs now is a move of its own, with a number that nobody has used.
+    pair.there.reach.heard().mapping_is_off = false;
+    let ran = pair.replicated(pair.failover().run(|_, _| {})).await.unwrap();
+    assert_eq!(ran.record.epoch, 10);
+}
