@@ -8,9 +8,11 @@ use std::fs;
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// The processes that run the function of this name now.
-fn running(function: &str) -> Result<Vec<Pid>> {
-    let own_name = format!("AWS_LAMBDA_FUNCTION_NAME={function}");
+/// The name that every function has a variable of, and no emulator.
+const FUNCTION: &[u8] = b"AWS_LAMBDA_FUNCTION_NAME=";
+
+/// The processes that have this variable with this value.
+fn with(variable: &str) -> Result<Vec<Pid>> {
     let mut processes = Vec::new();
     for entry in fs::read_dir("/proc").context("cannot list the processes")? {
         let entry = entry?;
@@ -19,7 +21,9 @@ fn running(function: &str) -> Result<Vec<Pid>> {
         };
         // A process may end, or belong to somebody else, while we look: then it is none of ours.
         let Ok(environment) = fs::read(entry.path().join("environ")) else { continue };
-        if environment.split(|byte| *byte == 0).any(|variable| variable == own_name.as_bytes()) {
+        let mut variables = environment.split(|byte| *byte == 0);
+        let is_function = variables.clone().any(|one| one.starts_with(FUNCTION));
+        if is_function && variables.any(|one| one == variable.as_bytes()) {
             processes.push(pid);
         }
     }
@@ -31,10 +35,29 @@ fn running(function: &str) -> Result<Vec<Pid>> {
 /// # Errors
 /// The process table cannot be listed.
 pub fn kill(function: &str) -> Result<usize> {
-    let mut killed = 0;
-    for pid in running(function)? {
+    send(&format!("AWS_LAMBDA_FUNCTION_NAME={function}"), Signal::KILL)
+}
+
+/// The same, of all functions that have this variable with this value.
+pub(crate) fn kill_all(variable: &str) -> Result<usize> {
+    send(variable, Signal::KILL)
+}
+
+/// Stops those, to be continued.
+pub(crate) fn stop_all(variable: &str) -> Result<usize> {
+    send(variable, Signal::STOP)
+}
+
+/// Continues those.
+pub(crate) fn continue_all(variable: &str) -> Result<usize> {
+    send(variable, Signal::CONT)
+}
+
+fn send(variable: &str, signal: Signal) -> Result<usize> {
+    let mut reached = 0;
+    for pid in with(variable)? {
         // It may have ended by itself since.
-        killed += usize::from(kill_process(pid, Signal::KILL).is_ok());
+        reached += usize::from(kill_process(pid, signal).is_ok());
     }
-    Ok(killed)
+    Ok(reached)
 }

@@ -8,17 +8,12 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
-use crate::wait::until;
-use crate::world::World;
-
-const STARTED_WITHIN: Duration = Duration::from_mins(1);
+use crate::emulator::{Emulator, Wanted, free_addresses};
+use crate::world::{REGION, World};
 
 /// One call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +38,7 @@ pub struct Call {
 pub struct Recorder {
     /// `http://127.0.0.1:PORT` of the emulator, past the proxy.
     pub endpoint: String,
-    emulator: Child,
+    _emulator: Emulator,
     heard: Arc<Heard>,
 }
 
@@ -61,52 +56,26 @@ impl Recorder {
     /// The emulator cannot be started or does not answer.
     #[expect(clippy::print_stderr, reason = "a skipped test must say so")]
     pub async fn start() -> Result<Option<Self>> {
-        let (Some(python), Some(record)) = (World::python(), World::record()) else {
+        if World::python().is_none() || World::record().is_none() {
             eprintln!("SKIPPED: MILLRACE_TEST_PYTHON and MILLRACE_TEST_RECORD are not set; run `cargo xtask e2e`");
             return Ok(None);
-        };
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        }
         let proxy = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
-        let emulator = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?.local_addr()?;
-        let scratch = record.join("recorded");
-        std::fs::create_dir_all(&scratch).with_context(|| format!("cannot make {}", scratch.display()))?;
-        let log = std::fs::File::create(scratch.join("ministack.log")).context("cannot write the emulator's log")?;
-        // An environment of its own making: the functions inherit it.
-        let process = Command::new(python)
-            .arg(root.join("crates/xtask/emulator.py").canonicalize().context("where is emulator.py?")?)
-            .current_dir(&scratch)
-            .env_clear()
-            .env("PYTHONDONTWRITEBYTECODE", "1")
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-            .env("HOME", &scratch)
-            .env("TMPDIR", &scratch)
-            .env("BIND_HOST", emulator.ip().to_string())
-            .env("GATEWAY_PORT", emulator.port().to_string())
-            .env("AWS_ENDPOINT_URL", format!("http://{}", proxy.local_addr()?))
-            .env("AWS_EC2_METADATA_DISABLED", "true")
-            .env("AUTH", "true")
-            .env("IOT_MTLS_ENABLED", "0")
-            .env("SFTP_ENABLED", "0")
-            .stdin(Stdio::piped())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .spawn()
-            .context("cannot start the emulator")?;
-        let heard = Arc::new(Heard::default());
-        let listening = Arc::clone(&heard);
-        std::thread::spawn(move || listen(&proxy, emulator, &listening));
-        let mut recorder = Self { endpoint: format!("http://{emulator}"), emulator: process, heard };
-        let health = format!("{}/_ministack/health", recorder.endpoint);
-        until("the emulator answers", STARTED_WITHIN, || {
-            let ended = recorder.emulator.try_wait();
-            let answers = ureq::get(&health).call().is_ok().then_some(());
-            async move {
-                let ended = ended?;
-                ensure!(ended.is_none(), "the emulator ended at once; target/e2e/recorded/ministack.log says why");
-                Ok(answers)
-            }
+        let [gateway] = free_addresses()?;
+        let emulator = Emulator::start(Wanted {
+            name: "recorded".to_owned(),
+            gateway,
+            functions_call: proxy.local_addr()?,
+            broker: None,
+            is_enforcing: true,
+            region: REGION.to_owned(),
+            peer: None,
         })
         .await?;
+        let heard = Arc::new(Heard::default());
+        let listening = Arc::clone(&heard);
+        std::thread::spawn(move || listen(&proxy, gateway, &listening));
+        let recorder = Self { endpoint: emulator.endpoint(), _emulator: emulator, heard };
         Ok(Some(recorder))
     }
 
@@ -114,28 +83,13 @@ impl Recorder {
     /// go past the proxy.
     #[must_use]
     pub fn world(&self, like: &World) -> World {
-        let mut world = like.clone();
-        world.endpoint.clone_from(&self.endpoint);
-        world.s3 = aws_sdk_s3::Client::from_conf(like.s3.config().to_builder().endpoint_url(&self.endpoint).build());
-        let dynamodb = like.dynamodb.config().to_builder().endpoint_url(&self.endpoint).build();
-        world.dynamodb = aws_sdk_dynamodb::Client::from_conf(dynamodb);
-        let kinesis = like.kinesis.config().to_builder().endpoint_url(&self.endpoint).build();
-        world.kinesis = aws_sdk_kinesis::Client::from_conf(kinesis);
-        world
+        like.at(&self.endpoint)
     }
 
     /// What was called so far.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
         self.heard.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-impl Drop for Recorder {
-    fn drop(&mut self) {
-        // Closing its input asks the emulator to end, and with it the functions it runs.
-        drop(self.emulator.stdin.take());
-        let _status = self.emulator.wait();
     }
 }
 

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use crate::stack::every;
-use crate::world::{REGION, World};
+use crate::world::World;
 
 /// A queue that is subscribed to a topic.
 pub struct Subscriber {
@@ -37,7 +37,7 @@ impl Subscriber {
     /// A call fails.
     pub fn new(world: &World, topic: &str, name: &str) -> Result<Self> {
         let account = topic.split(':').nth(4).context("the topic's ARN has no account")?;
-        let arn = format!("arn:aws:sqs:{REGION}:{account}:{name}");
+        let arn = format!("arn:aws:sqs:{}:{account}:{name}", world.region);
         // A queue takes from a topic what its own policy lets the topic send.
         let policy = json!({
             "Version": "2012-10-17",

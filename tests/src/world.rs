@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use anyhow::{Context, Result, bail};
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 
-/// The Region everything is deployed to.
+/// The Region everything is deployed to where there is one alone.
 pub(crate) const REGION: &str = "us-east-1";
 /// The account of callers that name none.
 const ACCOUNT_DEFAULT: &str = "000000000000";
@@ -24,6 +24,10 @@ pub struct World {
     pub broker: Option<String>,
     /// The account's number.
     pub account: String,
+    /// The Region.
+    pub region: String,
+    /// Where the other Region of a pair is found.
+    pub peer_endpoint: Option<String>,
     /// The zip of `kinesis-scorer`.
     pub zip: PathBuf,
     /// The zip of `alert-fanout`, where the run has built it.
@@ -53,7 +57,7 @@ impl World {
     /// `cargo test` has no emulator.
     #[must_use]
     pub fn find() -> Option<Self> {
-        Self::at("MILLRACE_TEST_ENDPOINT", None, "test", ACCOUNT_DEFAULT)
+        Self::at_variable("MILLRACE_TEST_ENDPOINT", None, "test", ACCOUNT_DEFAULT)
     }
 
     /// An empty account of the world where policies are enforced, or `None` as in [`Self::find`]. Its clients are those of
@@ -65,21 +69,23 @@ impl World {
         let number = 100_000_000_000 + u64::from(std::process::id()) * 1_000;
         let account = format!("{}", number + u64::from(TAKEN.fetch_add(1, Ordering::Relaxed)));
         let broker = variable("MILLRACE_TEST_ENFORCED_BROKER");
-        Self::at("MILLRACE_TEST_ENFORCED_ENDPOINT", broker, &account, &account)
+        Self::at_variable("MILLRACE_TEST_ENFORCED_ENDPOINT", broker, &account, &account)
     }
 
     #[expect(clippy::print_stderr, reason = "a skipped test must say so")]
-    fn at(endpoint: &str, broker: Option<String>, access_key: &str, account: &str) -> Option<Self> {
+    fn at_variable(endpoint: &str, broker: Option<String>, access_key: &str, account: &str) -> Option<Self> {
         let (Some(address), Some(zip)) = (variable(endpoint), variable("MILLRACE_TEST_ZIP")) else {
             eprintln!("SKIPPED: {endpoint} and MILLRACE_TEST_ZIP are not set; run `cargo xtask e2e`");
             return None;
         };
         let caller = Caller { access_key: access_key.to_owned(), secret: "test".to_owned(), token: None };
-        let clients = Clients::new(&address, &caller);
+        let clients = Clients::new(&address, REGION, &caller);
         Some(Self {
             endpoint: address,
             broker,
             account: account.to_owned(),
+            region: REGION.to_owned(),
+            peer_endpoint: None,
             zip: zip.into(),
             alerts_zip: variable("MILLRACE_TEST_ALERTS_ZIP").map(PathBuf::from),
             cli: variable("MILLRACE_TEST_CLI").map(PathBuf::from),
@@ -88,6 +94,31 @@ impl World {
             kinesis: clients.kinesis,
             caller,
         })
+    }
+
+    /// The root of an account of an emulator of one's own that plays a Region, or `None` as in [`Self::find`]; that the run's own
+    /// emulator is not needed for it does not matter, for a run has all or nothing.
+    pub(crate) fn of_region(
+        endpoint: &str,
+        region: &str,
+        broker: Option<String>,
+        account: Option<&str>,
+    ) -> Option<Self> {
+        let mut world = Self::at_variable(
+            "MILLRACE_TEST_ENDPOINT",
+            broker,
+            account.unwrap_or("test"),
+            account.unwrap_or(ACCOUNT_DEFAULT),
+        )?;
+        region.clone_into(&mut world.region);
+        Some(world.at(endpoint))
+    }
+
+    /// The same account and Region, where another emulator plays them.
+    #[must_use]
+    pub fn at(&self, endpoint: &str) -> Self {
+        let Clients { s3, dynamodb, kinesis } = Clients::new(endpoint, &self.region, &self.caller);
+        Self { endpoint: endpoint.to_owned(), s3, dynamodb, kinesis, ..self.clone() }
     }
 
     /// The program `mosquitto_pub`, or `None`, with a notice, where the run has found none.
@@ -132,8 +163,7 @@ impl World {
             secret: part("SecretAccessKey")?,
             token: Some(part("SessionToken")?),
         };
-        let clients = Clients::new(&self.endpoint, &caller);
-        let Clients { s3, dynamodb, kinesis } = clients;
+        let Clients { s3, dynamodb, kinesis } = Clients::new(&self.endpoint, &self.region, &caller);
         Ok(Self { s3, dynamodb, kinesis, caller, ..self.clone() })
     }
 
@@ -144,7 +174,7 @@ impl World {
         for (name, value) in [
             ("AWS_ACCESS_KEY_ID", self.caller.access_key.as_str()),
             ("AWS_SECRET_ACCESS_KEY", &self.caller.secret),
-            ("AWS_REGION", REGION),
+            ("AWS_REGION", &self.region),
             ("AWS_ENDPOINT_URL", &self.endpoint),
             ("AWS_EC2_METADATA_DISABLED", "true"),
             ("AWS_CONFIG_FILE", "/dev/null"),
@@ -155,6 +185,10 @@ impl World {
         match &self.caller.token {
             Some(token) => command.env("AWS_SESSION_TOKEN", token),
             None => command.env_remove("AWS_SESSION_TOKEN"),
+        };
+        match &self.peer_endpoint {
+            Some(endpoint) => command.env("MILLRACE_PEER_ENDPOINT_URL", endpoint),
+            None => command.env_remove("MILLRACE_PEER_ENDPOINT_URL"),
         };
         command
     }
@@ -199,8 +233,8 @@ impl World {
     /// Enough of one for a caller who is the account's root: the emulator reads who it is and what service is meant.
     fn signature(&self, service: &str) -> String {
         format!(
-            "AWS4-HMAC-SHA256 Credential={}/20260101/{REGION}/{service}/aws4_request, SignedHeaders=host, Signature=none",
-            self.caller.access_key
+            "AWS4-HMAC-SHA256 Credential={}/20260101/{}/{service}/aws4_request, SignedHeaders=host, Signature=none",
+            self.caller.access_key, self.region
         )
     }
 }
@@ -213,10 +247,10 @@ struct Clients {
 }
 
 impl Clients {
-    fn new(endpoint: &str, caller: &Caller) -> Self {
+    fn new(endpoint: &str, region: &str, caller: &Caller) -> Self {
         let Caller { access_key, secret, token } = caller.clone();
         let credentials = Credentials::new(access_key, secret, token, None, "end-to-end tests");
-        let region = Region::from_static(REGION);
+        let region = Region::new(region.to_owned());
         let s3 = aws_sdk_s3::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .endpoint_url(endpoint)
