@@ -16,6 +16,8 @@
 mod tooth;
 
 pub mod active;
+#[cfg(feature = "aws")]
+mod arn;
 mod body;
 pub mod budget;
 pub mod channel;

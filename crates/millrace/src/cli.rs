@@ -11,7 +11,7 @@ use crate::output::Format;
 use crate::ui::Ui;
 use crate::{alerts, anomalies, backfill, completions, demo, esm, eval, explain, model, replay, simulate};
 #[cfg(feature = "aws")]
-use crate::{deploy, tenant};
+use crate::{deploy, dr, tenant};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -101,6 +101,10 @@ pub(crate) enum Command {
     #[cfg(feature = "aws")]
     #[command(subcommand)]
     Tenant(Box<tenant::Command>),
+    /// Keep two Regions ready for each other, move an environment to the other one and back
+    #[cfg(feature = "aws")]
+    #[command(subcommand)]
+    Dr(Box<dr::Command>),
     /// Print a script that teaches your shell to complete `millrace` commands
     Completions(completions::Args),
 }
@@ -133,6 +137,8 @@ pub(crate) fn run(command: Command, ui: &Ui) -> anyhow::Result<()> {
         Command::Doctor(args) => deploy::run_doctor(&args, ui),
         #[cfg(feature = "aws")]
         Command::Tenant(command) => tenant::run(&command, ui),
+        #[cfg(feature = "aws")]
+        Command::Dr(command) => dr::run(&command, ui),
         Command::Completions(args) => completions::run(&args),
     }
 }

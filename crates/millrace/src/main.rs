@@ -8,6 +8,8 @@ mod completions;
 mod demo;
 #[cfg(feature = "aws")]
 mod deploy;
+#[cfg(feature = "aws")]
+mod dr;
 mod esm;
 mod eval;
 mod explain;

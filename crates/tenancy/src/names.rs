@@ -68,6 +68,12 @@ impl Tenant {
         format!("tenants/{}/devices/{device}/commands", self.name)
     }
 
+    /// On which all of its devices hear which Region to send to.
+    #[must_use]
+    pub fn region_topic(&self) -> String {
+        format!("tenants/{}/region", self.name)
+    }
+
     /// Its profile in the lake.
     #[must_use]
     pub fn profile_key(&self) -> String {

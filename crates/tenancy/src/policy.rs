@@ -27,7 +27,8 @@ pub fn expected(tenant: &Tenant, ground: Ground<'_>, has_sensor_topics: bool) ->
     if has_sensor_topics {
         topics.push(arn(format!("topic/sensor/{THING}/data")));
     }
-    let commands = tenant.commands_topic(THING);
+    let heard = [tenant.commands_topic(THING), tenant.region_topic()];
+    let heard = |kind: &str| heard.iter().map(|topic| arn(format!("{kind}/{topic}"))).collect::<Vec<_>>();
     json!({
         "Version": "2012-10-17",
         "Statement": [
@@ -38,8 +39,8 @@ pub fn expected(tenant: &Tenant, ground: Ground<'_>, has_sensor_topics: bool) ->
                 "Condition": {"Bool": {"iot:Connection.Thing.IsAttached": ["true"]}},
             },
             {"Effect": "Allow", "Action": "iot:Publish", "Resource": topics},
-            {"Effect": "Allow", "Action": "iot:Subscribe", "Resource": arn(format!("topicfilter/{commands}"))},
-            {"Effect": "Allow", "Action": "iot:Receive", "Resource": arn(format!("topic/{commands}"))},
+            {"Effect": "Allow", "Action": "iot:Subscribe", "Resource": heard("topicfilter")},
+            {"Effect": "Allow", "Action": "iot:Receive", "Resource": heard("topic")},
         ],
     })
 }

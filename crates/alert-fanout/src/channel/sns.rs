@@ -15,6 +15,7 @@ use aws_types::SdkConfig;
 use serde::Serialize;
 
 use super::{CONNECT_TIMEOUT, Channel, Receipt, SendError, in_time};
+use crate::arn::in_region;
 use crate::message::Message;
 
 /// One of two tries; the whole is bounded by the channel.
@@ -29,10 +30,11 @@ pub struct Sns {
 }
 
 impl Sns {
-    /// `topic` is the topic's ARN.
+    /// `topic` is the topic's ARN. The topic of that name in the client's Region is used, whichever the ARN names.
     #[must_use]
     pub fn new(name: &str, client: Client, topic: &str) -> Self {
-        Self { name: name.to_owned(), client, topic: topic.to_owned() }
+        let topic = in_region(topic, client.config().region().map(AsRef::as_ref));
+        Self { name: name.to_owned(), client, topic }
     }
 
     /// A client with the bounds of a channel.

@@ -8,6 +8,7 @@ use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use aws_types::SdkConfig;
 
 use super::{Secret, SecretError, SecretRef, Secrets};
+use crate::arn::in_region;
 use crate::channel::CONNECT_TIMEOUT;
 
 /// Asks Secrets Manager for the current version. One call each: a [`Keyring`](super::Keyring) belongs before it.
@@ -41,7 +42,8 @@ impl SecretsManager {
 
 impl Secrets for SecretsManager {
     async fn secret(&self, reference: &SecretRef) -> Result<Secret, SecretError> {
-        let answer = self.client.get_secret_value().secret_id(reference.as_str()).send().await;
+        let id = in_region(reference.as_str(), self.client.config().region().map(AsRef::as_ref));
+        let answer = self.client.get_secret_value().secret_id(id).send().await;
         let value = answer.map_err(|error| failure(reference, &error))?;
         match value.secret_string {
             Some(text) => Secret::new(reference, text),

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use platform::ports::{ListCheckpoints as _, StoreError};
+use platform::ports::StoreError;
 use tokio::time::Instant;
 
 use super::{Evidence, done, warned};
