@@ -30,6 +30,7 @@ mod stack;
 mod stream;
 mod subscriber;
 mod transcript;
+mod twins;
 mod wait;
 mod world;
 
@@ -55,5 +56,6 @@ pub use stack::{Settings, Stack};
 pub use stream::{Record, records};
 pub use subscriber::{Subscriber, Told};
 pub use transcript::Transcript;
+pub use twins::Twins;
 pub use wait::until;
 pub use world::World;

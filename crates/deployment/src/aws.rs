@@ -30,6 +30,7 @@ pub struct Aws {
     sqs: aws_sdk_sqs::Client,
     sts: aws_sdk_sts::Client,
     region: String,
+    endpoint: Option<String>,
     /// Whether another endpoint than that of AWS is asked.
     is_elsewhere: bool,
 }
@@ -49,12 +50,25 @@ impl Aws {
             sqs: aws_sdk_sqs::Client::new(&config),
             sts: aws_sdk_sts::Client::new(&config),
             region,
+            endpoint: config.endpoint_url().map(str::to_owned),
             is_elsewhere,
         })
     }
 }
 
 impl Aws {
+    /// The Region.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// Where its services are found, if not at AWS.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<&str> {
+        self.endpoint.as_deref()
+    }
+
     /// What the validation of the newest operations found, as events of the resources.
     async fn found_by_validation(&self, stack: &str) -> Result<Vec<Event>, Trouble> {
         let answer = self.cloudformation.describe_events().stack_name(stack).send().await;
@@ -215,6 +229,10 @@ impl Cloud for Aws {
 
     async fn find(&self, kind: &str, name: &str) -> Result<Option<String>, Trouble> {
         self.find_resource(kind, name).await
+    }
+
+    async fn table_stream(&self, table: &str) -> Result<Option<String>, Trouble> {
+        self.newest_stream(table).await
     }
 
     async fn has_object(&self, bucket: &str, key: &str) -> Result<bool, Trouble> {

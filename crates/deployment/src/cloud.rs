@@ -186,6 +186,8 @@ pub trait Cloud {
     /// What identifies a resource in an import, or `None` where there is no such resource. `name` may have `${AWS::AccountId}` and
     /// `${AWS::Region}` in it.
     fn find(&self, kind: &str, name: &str) -> impl Future<Output = Result<Option<String>, Trouble>>;
+    /// The ARN of a table's newest stream; `None` where there is no such table, or it has none.
+    fn table_stream(&self, table: &str) -> impl Future<Output = Result<Option<String>, Trouble>>;
     /// Whether there is such an object.
     fn has_object(&self, bucket: &str, key: &str) -> impl Future<Output = Result<bool, Trouble>>;
     /// Stores an object. Safe to repeat: keys are made of the content.

@@ -9,7 +9,7 @@ use crate::Attendant;
 use crate::cloud::{Cloud, Kind, Proposal, Stack};
 use crate::deploy::{DeployError, failed, propose};
 use crate::plan::{stack_name, tenants_prefix};
-use crate::template::{ALERTS, ANALYTICS, ARTIFACTS, DEPLOYMENT, MODELS, OBSERVABILITY, PIPELINE, STORAGE};
+use crate::template::{ALERTS, ANALYTICS, ARTIFACTS, DEPLOYMENT, DR, MODELS, OBSERVABILITY, PIPELINE, STORAGE};
 use crate::watch::{patiently, until_ended};
 
 /// Something that outlives its stack.
@@ -31,7 +31,7 @@ pub async fn standing(cloud: &impl Cloud, environment: &str, with_shared: bool) 
     let all = cloud.stacks("millrace-").await?;
     let prefix = tenants_prefix(environment);
     let mut wanted: Vec<String> = all.iter().filter(|name| name.starts_with(&prefix)).cloned().collect();
-    let own = [&OBSERVABILITY, &MODELS, &ANALYTICS, &ALERTS, &PIPELINE, &STORAGE];
+    let own = [&DR, &OBSERVABILITY, &MODELS, &ANALYTICS, &ALERTS, &PIPELINE, &STORAGE];
     wanted.extend(own.map(|template| stack_name(template, environment)));
     let shared = [&DEPLOYMENT, &ARTIFACTS].map(|template| stack_name(template, environment));
     if with_shared {

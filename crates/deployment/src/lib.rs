@@ -13,6 +13,7 @@ pub mod deploy;
 pub mod destroy;
 pub mod doctor;
 pub mod leftover;
+pub mod pair;
 pub mod parameter;
 pub mod plan;
 pub mod readiness;

@@ -6,17 +6,22 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::pair::{Peer, Standing};
 use crate::template::{
-    ALERTS, ANALYTICS, ARTIFACTS, DEPLOYMENT, MODELS, OBSERVABILITY, PIPELINE, STORAGE, TENANT, Template,
+    ALERTS, ANALYTICS, ARTIFACTS, DEPLOYMENT, DR, MODELS, OBSERVABILITY, PIPELINE, STORAGE, TENANT, Template,
 };
 
 /// Every template, in the order of deployment.
-pub static TEMPLATES: [&Template; 9] =
-    [&ARTIFACTS, &DEPLOYMENT, &STORAGE, &PIPELINE, &ALERTS, &ANALYTICS, &MODELS, &OBSERVABILITY, &TENANT];
+pub static TEMPLATES: [&Template; 10] =
+    [&ARTIFACTS, &DEPLOYMENT, &STORAGE, &PIPELINE, &ALERTS, &ANALYTICS, &MODELS, &OBSERVABILITY, &DR, &TENANT];
 
 /// Functions with a zip, and the template that deploys each.
-pub const FUNCTIONS: [(&str, &str); 3] =
-    [("pipeline", "kinesis-scorer"), ("alerts", "alert-fanout"), ("models", "batch-analyzer")];
+pub const FUNCTIONS: [(&str, &str); 4] = [
+    ("pipeline", "kinesis-scorer"),
+    ("alerts", "alert-fanout"),
+    ("models", "batch-analyzer"),
+    ("dr", "replication-checker"),
+];
 
 /// Templates of the cold path: an environment has them if it is asked for.
 pub const OPTIONAL: [&str; 2] = ["analytics", "models"];
@@ -26,8 +31,8 @@ pub const OPTIONAL: [&str; 2] = ["analytics", "models"];
 pub struct Request {
     /// Name of the environment.
     pub environment: String,
-    /// The other Region of a pair.
-    pub peer: Option<String>,
+    /// The other Region of a pair. Without its lake the template `dr` waits: a bucket has to be there before it can be copied to.
+    pub peer: Option<Peer>,
     /// Tenants whose stacks are deployed, too.
     pub tenants: Vec<String>,
     /// Which of [`OPTIONAL`] are deployed, too.
@@ -131,6 +136,7 @@ pub fn plan(request: &Request) -> Result<Vec<StackPlan>, PlanError> {
         let skip = match template.name {
             "deployment" => request.role.is_some(),
             "tenant" => true,
+            "dr" => request.peer.is_none(),
             name => OPTIONAL.contains(&name) && !request.with.iter().any(|with| with == name),
         };
         if !skip {
@@ -175,13 +181,25 @@ pub fn plan(request: &Request) -> Result<Vec<StackPlan>, PlanError> {
                 && let Some(objection) = parameter.objection(value)
             {
                 mistakes.push(format!("{own_name}:{} {objection}", parameter.name));
-            } else if parameter.default.is_none() && !plan.given.contains_key(parameter.name.as_str()) {
+            } else if parameter.default.is_none()
+                && !plan.given.contains_key(parameter.name.as_str())
+                && !waits(plan, request)
+            {
                 mistakes.push(format!("{own_name}:{0} has no value: say --parameter {own_name}:{0}=…", parameter.name));
             }
         }
     }
     mistakes.dedup();
-    if mistakes.is_empty() { Ok(stacks.into_iter().map(|(_, plan)| plan).collect()) } else { Err(PlanError(mistakes)) }
+    if mistakes.is_empty() {
+        Ok(stacks.into_iter().map(|(_, plan)| plan).filter(|plan| !waits(plan, request)).collect())
+    } else {
+        Err(PlanError(mistakes))
+    }
+}
+
+/// Whether a stack cannot be made yet: what looks at both lakes needs both.
+fn waits(plan: &StackPlan, request: &Request) -> bool {
+    plan.template.name == "dr" && request.peer.as_ref().is_some_and(|peer| peer.lake.is_none())
 }
 
 /// The name as the template has it.
@@ -202,8 +220,8 @@ fn stack(template: &'static Template, request: &Request, tenant: Option<&str>) -
         given.insert("Tenant", Source::Text(tenant.to_owned()));
         tags.insert("tenant", tenant.to_owned());
     }
-    if let (Some(peer), "storage" | "pipeline" | "analytics" | "observability") = (&request.peer, template.name) {
-        given.insert("PeerRegion", Source::Text(peer.clone()));
+    if let Some(peer) = &request.peer {
+        given.extend(of_peer(peer, template.name).into_iter().map(|(name, value)| (name, Source::Text(value))));
     }
     // Who reads the results of batch inference is woken by the events of the lake.
     if template.name == "storage" && request.with.iter().any(|with| with == "models") {
@@ -213,13 +231,34 @@ fn stack(template: &'static Template, request: &Request, tenant: Option<&str>) -
         given.insert("CodeKey", Source::Code(function));
     }
     for (parameter, of, key) in fed(template.name) {
-        given.insert(parameter, Source::Output { of, key });
+        given.entry(parameter).or_insert(Source::Output { of, key });
     }
     let name = match tenant {
         Some(tenant) => format!("{}{tenant}", tenants_prefix(&request.environment)),
         None => stack_name(template, &request.environment),
     };
     StackPlan { name, template, given, tags, with_role: !["artifacts", "deployment"].contains(&template.name) }
+}
+
+/// Parameters that follow from the other Region.
+fn of_peer(peer: &Peer, template: &str) -> Vec<(&'static str, String)> {
+    let region = ("PeerRegion", peer.region.clone());
+    let copied_to = peer.lake.clone().map(|lake| ("ReplicaBucketName", lake));
+    match template {
+        "storage" => [region, ("Standing", peer.standing.word().to_owned())].into_iter().chain(copied_to).collect(),
+        "observability" => [region].into_iter().chain(copied_to).collect(),
+        "pipeline" | "analytics" => vec![region],
+        // A replica has a stream of its own, which is no output of the storage beside it.
+        "alerts" if peer.standing == Standing::Dr => {
+            peer.results_stream.clone().map(|stream| ("ResultsStreamArn", stream)).into_iter().collect()
+        }
+        "dr" => {
+            let lake = peer.lake.clone().map(|lake| ("PeerLakeBucketName", lake));
+            let endpoint = peer.endpoint.clone().map(|endpoint| ("PeerEndpointUrl", endpoint));
+            [region].into_iter().chain(lake).chain(endpoint).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// Parameters that are other stacks' outputs: the parameter, the template, its output.
@@ -244,6 +283,9 @@ fn fed(template: &str) -> Vec<(&'static str, &'static str, &'static str)> {
             ("FanoutName", "alerts", "FanoutName"),
             ("FanoutFailureQueueName", "alerts", "FailureQueueName"),
         ],
+        "dr" => {
+            vec![code, results, checkpoints, lake, stream, ("AlarmTopicArn", "observability", "AlarmTopicArn")]
+        }
         "tenant" => vec![results, lake, stream, ("AlarmTopicArn", "observability", "AlarmTopicArn")],
         _ => Vec::new(),
     }

@@ -32,6 +32,8 @@ pub static MODELS: Template = Template { name: "models", body: include_str!("../
 /// Alarms and the dashboard.
 pub static OBSERVABILITY: Template =
     Template { name: "observability", body: include_str!("../../../infra/observability.yaml") };
+/// Whether the other Region of a pair is ready.
+pub static DR: Template = Template { name: "dr", body: include_str!("../../../infra/dr.yaml") };
 /// A tenant.
 pub static TENANT: Template = Template { name: "tenant", body: include_str!("../../../infra/tenant.yaml") };
 

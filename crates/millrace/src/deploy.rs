@@ -5,6 +5,7 @@
 mod attend;
 mod destroy;
 mod doctor;
+mod pair;
 mod status;
 
 use std::path::PathBuf;
@@ -13,11 +14,14 @@ use account::Place;
 use anyhow::Context as _;
 use deployment::aws::Aws;
 use deployment::cloud::Cloud as _;
-use deployment::deploy::Settings;
+use deployment::deploy::{Settings, Summary};
+use deployment::pair::{Peer, Standing};
 use deployment::plan::{OPTIONAL, Request, Setting, TEMPLATES, plan, stack_name, tenants_prefix};
+use deployment::template::STORAGE;
 
 use crate::ui::{Ui, Usage};
 pub(crate) use attend::Clerk;
+pub(crate) use pair::Across;
 
 pub(crate) use destroy::Args as DestroyArgs;
 pub(crate) use doctor::Args as DoctorArgs;
@@ -28,10 +32,11 @@ const EXAMPLES: &str = "\
 Examples:
   millrace deploy --environment prod --dry-run             what would be done
   millrace deploy --environment prod --tenant acme         the whole environment, and a tenant
+  millrace deploy --environment prod --region eu-west-1 --peer eu-central-1 --both    two Regions
   millrace deploy --environment prod --parameter pipeline:ShardCount=4 --parameter observability:AlarmEmail=duty@example.com
 
 A parameter that is not given keeps the value that the stack has. Twice changes nothing, and after an interruption the same
-command goes on. Stacks, in this order: artifacts, deployment, storage, pipeline, alerts, observability, tenant.";
+command goes on. Stacks, in this order: artifacts, deployment, storage, pipeline, alerts, observability, dr, tenant.";
 
 /// Where AWS is. Credentials come from the environment, a profile or single sign-on, as with the AWS CLI.
 #[derive(Debug, Clone, clap::Args)]
@@ -75,9 +80,17 @@ fn environment(text: &str) -> Result<String, String> {
 pub(crate) struct Args {
     #[command(flatten)]
     environment: Environment,
-    /// The other Region of a pair: tables are replicated to it, and each stands in for the other
+    /// The other Region of a pair: tables and lake are replicated, and each stands in for the other. One that is known stays it
     #[arg(long, value_name = "REGION")]
     peer: Option<String>,
+    /// Deploy the other Region as well, in the order that a pair needs, with the same tenants and parameters
+    #[arg(long, requires = "peer")]
+    both: bool,
+    /// What this Region is: primary makes the tables of both, dr has replicas [default: primary, unless the other one is]
+    #[arg(long, value_name = "WHICH", requires = "peer")]
+    standing: Option<Standing>,
+    #[command(flatten)]
+    across: Across,
     /// A tenant whose devices are let in; more than once for more
     #[arg(long = "tenant", value_name = "NAME")]
     tenants: Vec<String>,
@@ -111,7 +124,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
     let mut request = Request {
         environment: args.environment.environment.clone(),
-        peer: args.peer.clone(),
+        peer: args.peer.as_deref().map(Peer::unseen),
         tenants: args.tenants.clone(),
         with: args.with.clone(),
         settings: args.parameters.clone(),
@@ -123,29 +136,19 @@ pub(crate) fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
             request.with.push(name.to_owned());
         }
     }
-    plan(&request).map_err(|error| Usage(error.to_string()))?;
-    let settings = Settings { role: args.role_arn.clone(), is_dry: args.dry_run };
+    if args.peer.is_some() {
+        plan(&request).map_err(|error| Usage(error.to_string()))?;
+    }
     let mut clerk = Clerk::new(ui, args.yes);
     let summary = block_on(async {
         let aws = Aws::connect(&args.place.place()).await?;
-        // Tenants that are there already are kept up to date with the rest.
-        let prefix = tenants_prefix(&request.environment);
-        for name in aws.stacks(&prefix).await? {
-            let tenant = name.trim_start_matches(&prefix).to_owned();
-            if !request.tenants.contains(&tenant) {
-                request.tenants.push(tenant);
-            }
+        let storage = aws.stack(&stack_name(&STORAGE, &request.environment)).await?;
+        // What is one of a pair stays it.
+        let known = storage.and_then(|stack| stack.parameters.get("PeerRegion").cloned());
+        match args.peer.clone().or(known).filter(|region| !region.is_empty()) {
+            Some(peer) => pair::deploy(&aws, &peer, &request, args, ui, &mut clerk).await,
+            None => one(&aws, &request, args, &mut clerk).await,
         }
-        // So is what was asked for before.
-        for template in TEMPLATES.iter().filter(|template| OPTIONAL.contains(&template.name)) {
-            let is_there = aws.stack(&stack_name(template, &request.environment)).await?.is_some();
-            if is_there && !request.with.iter().any(|with| with == template.name) {
-                request.with.push(template.name.to_owned());
-            }
-        }
-        let stacks = plan(&request).map_err(|error| Usage(error.to_string()))?;
-        let done = deployment::deploy::deploy(&aws, &stacks, &args.code, &settings, &mut clerk).await;
-        Ok(done?)
     })?;
     let done = if args.dry_run { "would be" } else { "are" };
     ui.note(format_args!(
@@ -153,6 +156,29 @@ pub(crate) fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
         request.environment, summary.created, summary.updated, summary.unchanged
     ));
     Ok(())
+}
+
+/// Deploys one Region, with what is there already.
+async fn one(aws: &Aws, request: &Request, args: &Args, clerk: &mut Clerk<'_>) -> anyhow::Result<Summary> {
+    let mut request = request.clone();
+    // Tenants that are there already are kept up to date with the rest.
+    let prefix = tenants_prefix(&request.environment);
+    for name in aws.stacks(&prefix).await? {
+        let tenant = name.trim_start_matches(&prefix).to_owned();
+        if !request.tenants.contains(&tenant) {
+            request.tenants.push(tenant);
+        }
+    }
+    // So is what was asked for before.
+    for template in TEMPLATES.iter().filter(|template| OPTIONAL.contains(&template.name)) {
+        let is_there = aws.stack(&stack_name(template, &request.environment)).await?.is_some();
+        if is_there && !request.with.iter().any(|with| with == template.name) {
+            request.with.push(template.name.to_owned());
+        }
+    }
+    let stacks = plan(&request).map_err(|error| Usage(error.to_string()))?;
+    let settings = Settings { role: args.role_arn.clone(), is_dry: args.dry_run };
+    Ok(deployment::deploy::deploy(aws, &stacks, &args.code, &settings, clerk).await?)
 }
 
 /// Runs to the end, or until the person has had enough: what CloudFormation has begun goes on without us.

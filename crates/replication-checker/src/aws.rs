@@ -13,7 +13,6 @@ mod things;
 use std::time::Duration;
 
 use account::{Kind, Trouble};
-use aws_sdk_s3::config::Region;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
@@ -50,16 +49,15 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// Clients of `region`, with the credentials of `sdk`, and retries and timeouts of their own. Nothing is called yet.
+    /// Clients of the Region of `sdk`, with its credentials, and retries and timeouts of their own. Nothing is called yet.
     #[must_use]
-    pub fn new(sdk: &SdkConfig, region: &str, bucket: &str, tables: Tables, s3_path_style: bool) -> Self {
+    pub fn new(sdk: &SdkConfig, bucket: &str, tables: Tables, s3_path_style: bool) -> Self {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .operation_attempt_timeout(ATTEMPT_TIMEOUT)
             .operation_timeout(OPERATION_TIMEOUT);
         let sdk = sdk
             .to_builder()
-            .region(Region::new(region.to_owned()))
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS_MAX))
             .timeout_config(timeouts.build())
             .build();

@@ -16,6 +16,8 @@ pub struct Config {
     pub region: String,
     /// `MILLRACE_PEER_REGION`: the other side. Required, and not this one.
     pub peer_region: String,
+    /// `MILLRACE_PEER_ENDPOINT_URL`: where the other side's services are found, if not at AWS; default none. For emulators.
+    pub peer_endpoint: Option<String>,
     /// `MILLRACE_BUCKET`: the lake of this side. Reports and the ledger are kept in it. Required.
     pub bucket: String,
     /// `MILLRACE_PEER_BUCKET`: the lake of the other side. Required.
@@ -71,6 +73,7 @@ impl Config {
         let config = Self {
             region,
             peer_region,
+            peer_endpoint: read.optional("MILLRACE_PEER_ENDPOINT_URL"),
             bucket: read.required("MILLRACE_BUCKET"),
             peer_bucket: read.required("MILLRACE_PEER_BUCKET"),
             results_table: read.required("MILLRACE_RESULTS_TABLE"),

@@ -42,8 +42,10 @@ struct Parts {
 /// Clients of both Regions. Nothing is called yet.
 fn parts(config: Config, sdk: &SdkConfig) -> Parts {
     let tables = Tables { results: config.results_table.clone(), checkpoints: config.checkpoints_table.clone() };
-    let here = Aws::new(sdk, &config.region, &config.bucket, tables.clone(), config.s3_path_style);
-    let there = Aws::new(sdk, &config.peer_region, &config.peer_bucket, tables, config.s3_path_style);
+    let own = account::in_region(sdk, &config.region, None);
+    let here = Aws::new(&own, &config.bucket, tables.clone(), config.s3_path_style);
+    let across = account::in_region(sdk, &config.peer_region, config.peer_endpoint.as_deref());
+    let there = Aws::new(&across, &config.peer_bucket, tables, config.s3_path_style);
     Parts { config, here, there }
 }
 

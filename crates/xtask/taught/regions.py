@@ -9,6 +9,8 @@ Global tables (DynamoDB Developer Guide, "How DynamoDB global tables work"): a r
 of its own, in which what came by replication is found like any other write; of two writes the later wins, in whatever
 order they come; each item goes by itself. CloudFormation's `Replicas`, which the emulator passes over, count.
 
+CloudFormation's `ReplicationConfiguration` of a bucket, which the emulator passes over as well, counts too.
+
 S3 (User Guide, "Getting replication status information"): an object is PENDING until its copy is there, then COMPLETED, or
 FAILED where there is no bucket with versions to take it. A copy is a REPLICA, keeps the time of its source, and is not
 copied again.
@@ -62,6 +64,9 @@ def teach() -> None:
     handlers = provisioners._RESOURCE_HANDLERS["AWS::DynamoDB::GlobalTable"]
     handlers["create"] = _with_replicas(handlers["create"], lambda args: args[1])
     handlers["update"] = _with_replicas(handlers["update"], lambda args: args[2])
+    handlers = provisioners._RESOURCE_HANDLERS["AWS::S3::Bucket"]
+    handlers["create"] = _with_copies(handlers["create"], lambda args: args[1])
+    handlers["update"] = _with_copies(handlers["update"], lambda args: args[2])
     wrap(s3, "_maybe_replicate", _telling_of_objects)
     wrap(s3, "_put_object", _knowing_copies)
     wrap(app, "app", _answering)
@@ -187,6 +192,19 @@ def _take_item(line: dict) -> str:
 
 
 # ---- Objects -------------------------------------------------------------------------------------------------------
+
+
+def _with_copies(original, properties):
+    def provision(*args):
+        made = original(*args)
+        name = made[0] if isinstance(made, tuple) else made
+        if (copied := properties(args).get("ReplicationConfiguration")) is not None:
+            s3._bucket_replication[name] = copied
+        else:
+            s3._bucket_replication.pop(name, None)
+        return made
+
+    return provision
 
 
 def _telling_of_objects(original):

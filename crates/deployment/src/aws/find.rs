@@ -34,6 +34,13 @@ impl Aws {
         unless_missing(found.map(|()| Some(name)))
     }
 
+    /// The ARN of a table's newest stream.
+    pub(super) async fn newest_stream(&self, table: &str) -> Result<Option<String>, Trouble> {
+        let answer = self.dynamodb.describe_table().table_name(table).send().await;
+        let answer = answer.map_err(|error| Trouble::of("DescribeTable", table, &error));
+        unless_missing(answer.map(|answer| answer.table.and_then(|table| table.latest_stream_arn)))
+    }
+
     /// The name with account and Region filled in.
     async fn with_place(&self, name: &str) -> Result<String, Trouble> {
         if !name.contains("${AWS::") {

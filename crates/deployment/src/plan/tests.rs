@@ -6,6 +6,7 @@ fn request(settings: &[&str]) -> Request {
     Request {
         environment: "test".to_owned(),
         tenants: vec!["acme".to_owned()],
+        peer: Some(Peer { lake: Some("the-other-lake".to_owned()), ..Peer::unseen("eu-west-1") }),
         with: OPTIONAL.map(str::to_owned).to_vec(),
         settings: settings.iter().map(|text| text.parse().unwrap()).collect(),
         ..Request::default()
@@ -36,7 +37,7 @@ fn each_stack_comes_after_those_whose_outputs_it_takes_and_the_templates_have_th
     let names: Vec<&str> = plans.iter().map(|plan| plan.name.as_str()).collect();
     assert_eq!(names[..3], ["millrace-artifacts", "millrace-deployment", "millrace-test-storage"]);
     assert_eq!(names[5..7], ["millrace-test-analytics", "millrace-test-models"]);
-    assert_eq!(names[8..], ["millrace-test-tenant-acme"]);
+    assert_eq!(names[8..], ["millrace-test-dr", "millrace-test-tenant-acme"]);
 }
 
 #[test]
@@ -93,9 +94,47 @@ fn a_role_that_is_given_replaces_the_stack_that_makes_one() {
 
 #[test]
 fn the_peer_is_told_to_all_who_ask() {
-    let plans = plan(&Request { peer: Some("eu-west-1".to_owned()), ..request(&[]) }).unwrap();
+    let plans = plan(&Request { ..request(&[]) }).unwrap();
     for stack in plans {
         let asks = stack.template.parameters().iter().any(|parameter| parameter.name == "PeerRegion");
         assert_eq!(stack.given.contains_key("PeerRegion"), asks, "{}", stack.name);
+    }
+}
+
+#[test]
+fn a_pair_follows_from_what_is_known_of_the_other_region() {
+    let text = |request: &Request, name: &str, parameter: &str| {
+        let plans = plan(request).unwrap();
+        let stack = plans.iter().find(|plan| plan.name == format!("millrace-test-{name}"))?;
+        match stack.given.get(parameter) {
+            Some(Source::Text(text)) => Some(text.clone()),
+            _ => None,
+        }
+    };
+    let first = Request { peer: Some(Peer::unseen("eu-west-1")), ..request(&["dr:LateSeconds=60"]) };
+    assert_eq!(text(&first, "storage", "Standing").as_deref(), Some("primary"));
+    assert_eq!(text(&first, "storage", "ReplicaBucketName"), None, "what the stack has is kept");
+    let waits = plan(&first).unwrap();
+    assert!(waits.iter().all(|stack| stack.template.name != "dr"), "it needs both lakes");
+    let alone = plan(&Request { peer: None, ..request(&[]) }).unwrap();
+    assert!(alone.iter().all(|stack| stack.template.name != "dr"));
+
+    let peer = Peer {
+        standing: Standing::Dr,
+        lake: Some("lake-there".to_owned()),
+        results_stream: Some("arn:aws:dynamodb:eu-west-1:1:table/t/stream/s".to_owned()),
+        endpoint: Some("http://127.0.0.1:1".to_owned()),
+        ..Peer::unseen("us-east-1")
+    };
+    let second = Request { peer: Some(peer), ..request(&[]) };
+    for (stack, parameter, expected) in [
+        ("storage", "Standing", "dr"),
+        ("storage", "ReplicaBucketName", "lake-there"),
+        ("observability", "ReplicaBucketName", "lake-there"),
+        ("dr", "PeerLakeBucketName", "lake-there"),
+        ("dr", "PeerEndpointUrl", "http://127.0.0.1:1"),
+        ("alerts", "ResultsStreamArn", "arn:aws:dynamodb:eu-west-1:1:table/t/stream/s"),
+    ] {
+        assert_eq!(text(&second, stack, parameter).as_deref(), Some(expected), "{stack}:{parameter}");
     }
 }

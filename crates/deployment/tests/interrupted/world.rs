@@ -375,6 +375,12 @@ impl Cloud for World {
         Ok(self.named.borrow().contains_key(&key).then(|| name.to_owned()))
     }
 
+    async fn table_stream(&self, table: &str) -> Result<Option<String>, Trouble> {
+        self.call(true)?;
+        let key = ("AWS::DynamoDB::GlobalTable".to_owned(), table.to_owned());
+        Ok(self.named.borrow().contains_key(&key).then(|| format!("arn:aws:dynamodb:r:1:table/{table}/stream/s")))
+    }
+
     async fn has_object(&self, bucket: &str, key: &str) -> Result<bool, Trouble> {
         self.call(true)?;
         Ok(self.objects.borrow().contains(&format!("{bucket}/{key}")))

@@ -1,0 +1,84 @@
+//! Two Regions by command: with one word for both, and a step at a time; a second run changes nothing.
+
+use anyhow::{Context, Result, ensure};
+use aws_sdk_s3::types::ReplicationStatus;
+use e2e::{Playing, Side, Twins, World};
+
+const PLAYING: Playing = Playing { policies: false, brokers: false };
+
+/// The parameters of a stack.
+fn parameters(world: &World, stack: &str) -> Result<String> {
+    let form = [("StackName".to_owned(), stack.to_owned())];
+    world.query("cloudformation", "2010-05-15", "DescribeStacks", &form)
+}
+
+fn has(description: &str, name: &str, value: &str) -> bool {
+    let pair = format!("<ParameterKey>{name}</ParameterKey><ParameterValue>{value}</ParameterValue>");
+    description.split_whitespace().collect::<String>().contains(&pair)
+}
+
+/// Each Region knows the other, and what is written in one lake is in the other.
+async fn is_a_pair(twins: &Twins) -> Result<()> {
+    for side in Side::BOTH {
+        let world = twins.world(side);
+        let storage = parameters(world, &twins.named("storage"))?;
+        let lake_there = twins.lake(side.across());
+        let standing = if side == Side::Primary { "primary" } else { "dr" };
+        for (name, value) in [("Standing", standing), ("ReplicaBucketName", &lake_there)] {
+            ensure!(has(&storage, name, value), "{}: {name} is not {value}: {storage}", side.region());
+        }
+        let dr = parameters(world, &twins.named("dr"))?;
+        let there = world.peer_endpoint.as_deref().context("no endpoint of the other Region")?;
+        for (name, value) in [("PeerLakeBucketName", lake_there.as_str()), ("PeerEndpointUrl", there)] {
+            ensure!(has(&dr, name, value), "{}: {name} is not {value}: {dr}", side.region());
+        }
+        // The fan-out of each Region listens to the table that is there.
+        let alerts = parameters(world, &twins.named("alerts"))?;
+        let table = world.dynamodb.describe_table().table_name(twins.named("results")).send().await?.table;
+        let stream = table.and_then(|table| table.latest_stream_arn).context("no stream")?;
+        ensure!(stream.contains(side.region()) && has(&alerts, "ResultsStreamArn", &stream), "{alerts}");
+        let put = world.s3.put_object().bucket(twins.lake(side)).key(format!("config/{standing}/profile.toml"));
+        put.send().await.context("put an object")?;
+    }
+    twins.link().until_quiet(std::time::Duration::from_secs(20)).await?;
+    for (side, key) in [(Side::Primary, "config/dr/profile.toml"), (Side::Other, "config/primary/profile.toml")] {
+        let copy = twins.world(side).s3.head_object().bucket(twins.lake(side)).key(key).send().await;
+        let copy = copy.with_context(|| format!("no copy in {}", side.region()))?;
+        ensure!(copy.replication_status() == Some(&ReplicationStatus::Replica), "{copy:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn both_regions_are_deployed_by_one_command_and_the_second_time_nothing_changes() -> Result<()> {
+    let Some(twins) = Twins::empty("deploy-both", PLAYING).await? else { return Ok(()) };
+    let dry = twins.deploy_with(Side::Primary, &["--both", "--dry-run"])?;
+    ensure!(dry.contains("eu-west-1: what would be done there shows when us-east-1 is deployed"), "{dry}");
+    let first = twins.deploy_with(Side::Primary, &["--both", "--tenant", "acme"])?;
+    ensure!(first.contains("us-east-1: primary of a pair with eu-west-1"), "{first}");
+    is_a_pair(&twins).await?;
+    // From either Region, and whether or not the other one is named again.
+    for side in Side::BOTH {
+        let again = twins.deploy_with(side, &["--both"])?;
+        ensure!(again.contains("0 stacks are created, 0 updated, 16 need nothing"), "{again}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_step_at_a_time_each_run_says_which_is_the_next() -> Result<()> {
+    let Some(twins) = Twins::empty("deploy-steps", PLAYING).await? else { return Ok(()) };
+    let early = twins.deploy_with(Side::Other, &["--standing", "dr"]).unwrap_err().to_string();
+    ensure!(early.contains("there is no replica of the results table in eu-west-1 yet"), "{early}");
+    let first = twins.deploy_with(Side::Primary, &[])?;
+    ensure!(first.contains("next: `millrace deploy --region eu-west-1 --peer us-east-1`"), "{first}");
+    twins.link().until_quiet(std::time::Duration::from_secs(20)).await?;
+    let second = twins.deploy_with(Side::Other, &[])?;
+    ensure!(second.contains("eu-west-1: dr of a pair with us-east-1") && second.contains("next: "), "{second}");
+    let third = twins.deploy_with(Side::Primary, &[])?;
+    ensure!(!third.contains("next: "), "{third}");
+    is_a_pair(&twins).await?;
+    let refused = twins.deploy_with(Side::Primary, &["--standing", "dr"]).unwrap_err().to_string();
+    ensure!(refused.contains("tables cannot change hands by a deployment"), "{refused}");
+    Ok(())
+}
