@@ -6,6 +6,7 @@ use anyhow::{Context, Result, anyhow};
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::stack::Stack;
+use crate::world::World;
 
 type Item = HashMap<String, AttributeValue>;
 
@@ -111,9 +112,22 @@ pub async fn checkpoints(stack: &Stack) -> Result<BTreeMap<String, String>> {
     Ok(checkpoints)
 }
 
+/// Which anomalies a table of a Region has: partition key and sort key → the shard in which each was found, as `region/stream/shard`.
+///
+/// # Errors
+/// As [`anomalies`].
+pub async fn found_in(world: &World, table: &str) -> Result<BTreeMap<(String, String), String>> {
+    let items = items_of(world, table).await?;
+    let found = items.iter().filter(|item| text(item, "sk").is_ok_and(|key| key.starts_with("A#")));
+    found.map(|item| Ok(((text(item, "pk")?, text(item, "sk")?), text(item, "shard")?))).collect()
+}
+
 async fn items(stack: &Stack, table: &str) -> Result<Vec<Item>> {
-    let table = stack.output(table);
-    let items = stack.world().dynamodb.scan().table_name(table).consistent_read(true).into_paginator().items().send();
+    items_of(stack.world(), stack.output(table)).await
+}
+
+async fn items_of(world: &World, table: &str) -> Result<Vec<Item>> {
+    let items = world.dynamodb.scan().table_name(table).consistent_read(true).into_paginator().items().send();
     items.try_collect().await.with_context(|| format!("cannot read the table {table}"))
 }
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::stack::Stack;
+use crate::world::World;
 
 /// One record as the lake keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +34,15 @@ pub struct Line {
 /// # Errors
 /// An object cannot be read, or is not what the format says.
 pub async fn bronze(stack: &Stack) -> Result<Vec<Line>> {
-    lines(stack, "bronze/").await
+    lines(stack.world(), stack.output("LakeBucketName"), "bronze/").await
+}
+
+/// As [`bronze`], of a lake in a Region: what the other Region has written is in it as far as it was copied.
+///
+/// # Errors
+/// As [`bronze`].
+pub async fn bronze_of(world: &World, lake: &str) -> Result<Vec<Line>> {
+    lines(world, lake, "bronze/").await
 }
 
 /// Every line of quarantine.
@@ -41,11 +50,11 @@ pub async fn bronze(stack: &Stack) -> Result<Vec<Line>> {
 /// # Errors
 /// As [`bronze`].
 pub async fn quarantine(stack: &Stack) -> Result<Vec<Line>> {
-    lines(stack, "quarantine/").await
+    lines(stack.world(), stack.output("LakeBucketName"), "quarantine/").await
 }
 
-async fn lines(stack: &Stack, prefix: &str) -> Result<Vec<Line>> {
-    let (s3, bucket) = (&stack.world().s3, stack.output("LakeBucketName"));
+async fn lines(world: &World, bucket: &str, prefix: &str) -> Result<Vec<Line>> {
+    let s3 = &world.s3;
     let mut pages = s3.list_objects_v2().bucket(bucket).prefix(prefix).into_paginator().send();
     let mut lines = Vec::new();
     while let Some(page) = pages.next().await {

@@ -19,6 +19,7 @@ pub mod mover;
 pub mod pieces;
 pub mod reconcile;
 pub mod record;
+pub mod setup;
 pub mod side;
 mod steps;
 

@@ -10,7 +10,7 @@ use failover::{Bounds, Done, Move, Mover, Outcome, Purpose, Side, Step};
 use platform::aws::{Aws, AwsSettings};
 
 use super::timeline;
-use crate::deploy::{Clerk, Environment};
+use crate::deploy::{Across, Clerk, Environment};
 use crate::output::Cell;
 use crate::ui::{Ui, Usage};
 
@@ -41,9 +41,8 @@ pub(super) struct Both {
     /// Another endpoint for every service of --to, such as that of an emulator [variable: `AWS_ENDPOINT_URL`]
     #[arg(long, value_name = "URL")]
     pub(super) endpoint: Option<String>,
-    /// The same for --from
-    #[arg(long, value_name = "URL", env = "MILLRACE_PEER_ENDPOINT_URL", hide_env_values = true)]
-    peer_endpoint: Option<String>,
+    #[command(flatten)]
+    across: Across,
 }
 
 /// How long is waited.
@@ -128,7 +127,7 @@ impl Pair {
         let lake = lake.ok_or_else(|| Usage(format!("say --lake: no card of the pair names the lake of {to}")))?;
         // Nothing of the lake of the Region that is left is read.
         let lake_left = of(&from).map_or_else(|| "none".to_owned(), |card| card.lake.clone());
-        let there = in_region(&here.config, &from, both.peer_endpoint.as_deref());
+        let there = in_region(&here.config, &from, both.across.endpoint().as_deref());
         Ok(Self {
             environment: environment.to_owned(),
             stream: of(to).map_or_else(|| stream(environment), |card| card.stream.clone()),
@@ -207,7 +206,11 @@ pub(super) async fn moved(mover: &Mover<'_, Aws, Reached>, ui: &Ui) -> anyhow::R
     let bar = ui.progress(None, "{spinner} {msg}");
     bar.enable_steady_tick(Duration::from_millis(100));
     // Many steps, each with its calls: too large for the stack of whoever waits.
-    let ran = Box::pin(mover.run(|step, done| bar.suspend(|| tell(step, done, &bar, ui)))).await;
+    let telling = |step: Step, done: Option<&Done>| match done {
+        None => bar.set_message(step.name()),
+        Some(done) => bar.suspend(|| tell(done, ui)),
+    };
+    let ran = Box::pin(mover.run(telling)).await;
     bar.finish_and_clear();
     let ran = ran?;
     let (record, to) = (ran.record, &mover.to.region);
@@ -220,17 +223,12 @@ pub(super) async fn moved(mover: &Mover<'_, Aws, Reached>, ui: &Ui) -> anyhow::R
     Ok(record)
 }
 
-fn tell(step: Step, done: Option<&Done>, bar: &indicatif::ProgressBar, ui: &Ui) {
-    match done {
-        None => bar.set_message(step.name()),
-        Some(done) => {
-            let seconds = done.ended.millis().saturating_sub(done.began.millis()) as f64 / 1_000.0;
-            let words = format!("{:<9} {seconds:>6.1} s  {}", step.name(), done.evidence);
-            match done.outcome {
-                Outcome::Done => ui.note(words),
-                Outcome::Warned => ui.warn(words),
-            }
-        }
+fn tell(done: &Done, ui: &Ui) {
+    let seconds = done.ended.millis().saturating_sub(done.began.millis()) as f64 / 1_000.0;
+    let words = format!("{:<9} {seconds:>6.1} s  {}", done.step.name(), done.evidence);
+    match done.outcome {
+        Outcome::Done => ui.note(words),
+        Outcome::Warned => ui.warn(words),
     }
 }
 
