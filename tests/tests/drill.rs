@@ -48,6 +48,8 @@ impl Ground {
         put.send().await.context("cannot store the profile")?;
         let heard = Side::BOTH.map(|side| Subscriber::new(twins.world(side), &topic(side), &format!("heard-{name}")));
         let [here, there] = heard;
+        let synced = twins.millrace(Side::Primary, &["dr", "sync"], &[])?;
+        ensure!(synced.status.success(), "`millrace dr sync`: {}", String::from_utf8_lossy(&synced.stderr));
         twins.link().until_quiet(WITHIN).await?;
         twins.link().set_every_lag(LAG);
         Ok(Some(Self { twins, heard: [here?, there?] }))

@@ -73,6 +73,16 @@ impl Access {
     }
 }
 
+/// The account's number.
+///
+/// # Errors
+/// The credentials are not valid, or nobody answers.
+pub async fn number(config: &SdkConfig) -> Result<String, Trouble> {
+    let answer = aws_sdk_sts::Client::new(config).get_caller_identity().send().await;
+    let answer = answer.map_err(|error| Trouble::of("GetCallerIdentity", "yourself", &error))?;
+    answer.account.ok_or_else(|| Trouble::incomplete("GetCallerIdentity", "no account"))
+}
+
 /// The same account in another Region, such as the other one of a pair. `endpoint` is where that Region is found, if it is
 /// neither AWS nor where `config` points: each Region of an emulated pair has an address of its own.
 #[must_use]

@@ -97,14 +97,14 @@ pub(crate) enum Command {
     /// Say what is missing, here or in the AWS account, before an environment can be deployed
     #[cfg(feature = "aws")]
     Doctor(deploy::DoctorArgs),
-    /// Bring tenants and their devices on in AWS, prove that readings arrive, renew and revoke certificates, take tenants off
-    #[cfg(feature = "aws")]
-    #[command(subcommand)]
-    Tenant(Box<tenant::Command>),
     /// Keep two Regions ready for each other, move an environment to the other one and back
     #[cfg(feature = "aws")]
     #[command(subcommand)]
     Dr(Box<dr::Command>),
+    /// Bring tenants and their devices on in AWS, prove that readings arrive, renew and revoke certificates, take tenants off
+    #[cfg(feature = "aws")]
+    #[command(subcommand)]
+    Tenant(Box<tenant::Command>),
     /// Print a script that teaches your shell to complete `millrace` commands
     Completions(completions::Args),
 }
@@ -136,9 +136,9 @@ pub(crate) fn run(command: Command, ui: &Ui) -> anyhow::Result<()> {
         #[cfg(feature = "aws")]
         Command::Doctor(args) => deploy::run_doctor(&args, ui),
         #[cfg(feature = "aws")]
-        Command::Tenant(command) => tenant::run(&command, ui),
-        #[cfg(feature = "aws")]
         Command::Dr(command) => dr::run(&command, ui),
+        #[cfg(feature = "aws")]
+        Command::Tenant(command) => tenant::run(&command, ui),
         Command::Completions(args) => completions::run(&args),
     }
 }

@@ -25,6 +25,26 @@ impl Display for Usage {
 
 impl Error for Usage {}
 
+/// The command did what was asked, and what it found has an exit code of its own.
+#[cfg(feature = "aws")]
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// What was found.
+    pub(crate) words: String,
+    /// The code; its command's help says which means what.
+    pub(crate) code: u8,
+}
+
+#[cfg(feature = "aws")]
+impl Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.words)
+    }
+}
+
+#[cfg(feature = "aws")]
+impl Error for Found {}
+
 /// How much is said on standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Words {
@@ -156,6 +176,11 @@ impl Ui {
     pub(crate) fn failed(&self, error: &anyhow::Error) -> ExitCode {
         if error.chain().any(is_closed_pipe) {
             return ExitCode::SUCCESS;
+        }
+        #[cfg(feature = "aws")]
+        if let Some(found) = error.downcast_ref::<Found>() {
+            self.note(found);
+            return ExitCode::from(found.code);
         }
         let mut said = error.to_string();
         say(format_args!("{} {said}", self.coloured("error:", "1;31")));

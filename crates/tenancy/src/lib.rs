@@ -22,4 +22,5 @@ pub mod remove;
 pub mod results;
 pub mod revoke;
 pub mod rotate;
+pub mod sync;
 pub mod verify;

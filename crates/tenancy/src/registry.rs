@@ -83,6 +83,9 @@ pub trait Registry {
     fn inactive_certificates(&self, count_max: usize) -> impl Future<Output = Result<Vec<String>, Trouble>>;
     /// Signs a request. The certificate is not active. The same request again gives another certificate.
     fn sign(&self, csr: &str) -> impl Future<Output = Result<Certificate, Trouble>>;
+    /// Makes a certificate known that was signed elsewhere, such as one of another Region, which has the same id. It is not active.
+    /// One that is known stays as it is.
+    fn register(&self, pem: &str) -> impl Future<Output = Result<(), Trouble>>;
     /// Changes what a certificate is good for.
     fn set_status(&self, id: &str, status: Status) -> impl Future<Output = Result<(), Trouble>>;
     /// Deletes a certificate that is not active and attached to no thing; policies go with it. It is no trouble if there is

@@ -138,6 +138,15 @@ impl Registry for Aws {
         Ok(Certificate { id: id.to_owned(), arn, status: Status::Inactive, pem, expires: None })
     }
 
+    async fn register(&self, pem: &str) -> Result<(), Trouble> {
+        let call = self.iot.register_certificate_without_ca().certificate_pem(pem).status(CertificateStatus::Inactive);
+        let made = call.send().await;
+        match made.map_err(|error| Trouble::of("RegisterCertificateWithoutCA", "certificate", &error)) {
+            Err(trouble) if trouble.kind == Kind::AlreadyThere => Ok(()),
+            made => made.map(drop),
+        }
+    }
+
     async fn set_status(&self, id: &str, status: Status) -> Result<(), Trouble> {
         let wanted = match status {
             Status::Active => CertificateStatus::Active,

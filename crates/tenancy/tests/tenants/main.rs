@@ -3,4 +3,5 @@
 
 mod interrupted;
 mod proven;
+mod synced;
 mod world;

@@ -264,6 +264,9 @@ mod delegated {
         async fn sign(&self, csr: &str) -> Result<Certificate, Trouble> {
             self.world.sign(csr).await
         }
+        async fn register(&self, pem: &str) -> Result<(), Trouble> {
+            self.world.register(pem).await
+        }
         async fn set_status(&self, id: &str, status: Status) -> Result<(), Trouble> {
             self.world.set_status(id, status).await
         }
