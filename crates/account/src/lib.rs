@@ -11,6 +11,7 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_types::origin::Origin;
 
 pub use trouble::{Kind, Trouble};
 
@@ -87,11 +88,13 @@ pub async fn number(config: &SdkConfig) -> Result<String, Trouble> {
 /// neither AWS nor where `config` points: each Region of an emulated pair has an address of its own.
 #[must_use]
 pub fn in_region(config: &SdkConfig, region: &str, endpoint: Option<&str>) -> SdkConfig {
-    let there = config.to_builder().region(Region::new(region.to_owned()));
-    match endpoint {
-        Some(endpoint) => there.endpoint_url(endpoint).build(),
-        None => there.build(),
+    let mut there = config.to_builder().region(Region::new(region.to_owned()));
+    if let Some(endpoint) = endpoint {
+        there.set_endpoint_url(Some(endpoint.to_owned()));
+        // Said here: else the SDK's clients would prefer `AWS_ENDPOINT_URL`, which is of the Region that `config` points to.
+        there.insert_origin("endpoint_url", Origin::shared_config());
     }
+    there.build()
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ fn form(action: &Action) -> Value {
     if let Some(kinesis) = action.kinesis() {
         json!({"kinesis": {"stream": kinesis.stream_name(), "key": kinesis.partition_key()}})
     } else if let Some(sqs) = action.sqs() {
-        json!({"sqs": {"queue": sqs.queue_url(), "base64": sqs.use_base64().unwrap_or(false)}})
+        json!({"sqs": {"queue": without_port(sqs.queue_url()), "base64": sqs.use_base64().unwrap_or(false)}})
     } else if let Some(lambda) = action.lambda() {
         json!({"lambda": lambda.function_arn()})
     } else if let Some(sns) = action.sns() {
@@ -27,6 +27,15 @@ fn form(action: &Action) -> Value {
         json!({"firehose": firehose.delivery_stream_name()})
     } else {
         json!("an action of another kind")
+    }
+}
+
+/// A URL without its port. Those of AWS have none; two emulators differ in nothing else.
+fn without_port(url: &str) -> String {
+    let port = |text: &str| text.len() - text.trim_start_matches(|digit: char| digit.is_ascii_digit()).len();
+    match url.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.split_once(':')?))) {
+        Some((scheme, (host, rest))) if !host.contains('/') => format!("{scheme}://{host}{}", &rest[port(rest)..]),
+        _ => url.to_owned(),
     }
 }
 
