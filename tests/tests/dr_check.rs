@@ -200,7 +200,7 @@ async fn every_fault_is_found_and_named_and_a_clean_pair_is_never_accused() -> R
     let principal = [("x-amzn-principal", arn(other, &format!("cert/{gone}")))];
     let principal: Vec<(&str, &str)> = principal.iter().map(|(name, value)| (*name, value.as_str())).collect();
     other.rest("iot", "DELETE", &format!("/things/{thing}/principals"), &principal, "")?;
-    let fault = found(&twins, "attachment", "missing", thing).await?;
+    let fault = found(&twins, "attachment", "drifted", thing).await?;
     table.note("a certificate taken off its thing", "attachment", &fault);
     other.rest("iot", "PUT", &format!("/certificates/{gone}?newStatus=INACTIVE"), &[], "")?;
     let fault = found(&twins, "certificate", "drifted", gone).await?;
