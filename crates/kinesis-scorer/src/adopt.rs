@@ -66,7 +66,7 @@ where
         adopted: taken.adopted,
         hash_range,
     };
-    let parts = match &checkpoint {
+    let parts = match checkpoint.as_ref().filter(|checkpoint| !checkpoint.is_former()) {
         Some(own) if !takes_over || own.epoch >= newest => {
             let Restored { state, profiles, calls: more, .. } = whole_state_at(world, own, tenancy).await?;
             let taken = Taken { state, profiles, epoch: own.epoch, adopted: false };
@@ -160,6 +160,7 @@ impl Taken {
         }
         let mut peers = world.list_checkpoints(pair.peer, &shard.stream).await?;
         let mut calls = 1;
+        peers.retain(|(_, checkpoint)| !checkpoint.is_former());
         peers.sort_by_key(|(_, checkpoint)| std::cmp::Reverse((checkpoint.epoch, checkpoint.last_seq)));
         if tooth!("oldest-peer-first") {
             peers.reverse();

@@ -33,6 +33,15 @@ pub struct Name<'k> {
     pub suffix: bool,
 }
 
+impl Name<'_> {
+    /// Whether it is of the batch `id` that ends at `last`. A stream that was made anew counts from the beginning while its batches
+    /// go on from those of the former one, so that a `last` before every record says nothing.
+    #[must_use]
+    pub fn ends(&self, id: &str, last: SequenceNumber) -> bool {
+        self.id == id && (self.last == last || last == SequenceNumber::ZERO)
+    }
+}
+
 /// Reads `{layer}/…/{region}/{stream}/{shard}/{previous}-{last}.v{version}-{before}-{id}[-suffix].{extension}`; `None` for
 /// what is not an object of that shard's batches. `shard` is as a [`ShardId`] displays.
 #[must_use]
@@ -128,7 +137,7 @@ pub fn walk<'k>(
     let (mut id, mut last) = (checkpoint.batch.as_str(), checkpoint.last_seq);
     let end = loop {
         // Each batch is taken once, so that names made by hand cannot lead in a circle.
-        let Some(batch) = batches.remove(id).filter(|batch| batch.name.last == last) else {
+        let Some(batch) = batches.remove(id).filter(|batch| batch.name.ends(id, last)) else {
             break End::Missing { batch: id.to_owned(), last };
         };
         let name = batch.name;
@@ -183,6 +192,13 @@ mod tests {
     #[test]
     fn what_was_written_and_not_yet_committed_is_left_out() {
         check(&["0-10 0>a", "10-20 a>b"], (10, "a"), &["a"], true);
+    }
+
+    #[test]
+    fn a_stream_that_was_made_anew_goes_on_from_the_former_ones_batches() {
+        check(&["0-10 0>a", "10-20 a>b", "0-7 b>c"], (7, "c"), &["a", "b", "c"], true);
+        // Nothing has come to it yet.
+        check(&["0-10 0>a", "10-20 a>b"], (0, "b"), &["a", "b"], true);
     }
 
     #[test]

@@ -11,6 +11,7 @@
 //! - [`opinion`]: what a second model says of readings between watch and alarm.
 //! - [`restore`]: state from the checkpoint: snapshot, then replay; or from the parents of a shard.
 //! - [`epoch`] and [`adopt`]: which of two regions has the say, and what one that takes over goes on with.
+//! - [`succeed`]: what the shards of a stream that was made anew begin with.
 //! - [`commit`]: objects first, then the one transaction.
 //! - [`chain`]: for readers of the lake, which objects are committed.
 //! - [`handler`]: a batch from event bytes to the response.
@@ -36,6 +37,7 @@ pub mod opinion;
 pub mod profiles;
 pub mod restore;
 pub mod state;
+pub mod succeed;
 #[cfg(feature = "teeth")]
 pub use tooth::{TEETH, bite};
 

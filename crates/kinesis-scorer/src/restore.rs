@@ -98,7 +98,8 @@ pub async fn restore<W>(world: &W, shard: &ShardId, tenancy: &Tenancy) -> Result
 where
     W: LoadCheckpoint + GetObject + ListShards + Sync,
 {
-    let Some(checkpoint) = world.load_checkpoint(shard).await? else {
+    let known = world.load_checkpoint(shard).await?;
+    let Some(checkpoint) = known.as_ref().filter(|checkpoint| !checkpoint.is_former()) else {
         let infos = world.list_shards(&shard.stream).await?;
         let (parts, calls) = inherit(world, shard, &infos, tenancy).await?;
         let (mut state, mut profiles) = (ShardState::default(), None);
@@ -109,10 +110,10 @@ where
         if !state.engine.is_empty() {
             tracing::info!(%shard, devices = state.engine.len(), "parents adopted");
         }
-        return Ok((Warm::alone(None, state, profiles), calls + 2));
+        return Ok((Warm::alone(known, state, profiles), calls + 2));
     };
-    let restored = whole_state_at(world, &checkpoint, tenancy).await?;
-    Ok((Warm::alone(Some(checkpoint), restored.state, restored.profiles), restored.calls + 1))
+    let restored = whole_state_at(world, checkpoint, tenancy).await?;
+    Ok((Warm::alone(known, restored.state, restored.profiles), restored.calls + 1))
 }
 
 /// The state that a checkpoint stands for; a piece that is not here is an error.
@@ -299,7 +300,8 @@ where
         // Of two shards that were merged, a child of the one they became may lie in one alone.
         let Some(within) = info.map_or(Some(range), |info| range.overlap(info.hash_range.into())) else { continue };
         calls += 1;
-        if let Some(checkpoint) = world.load_checkpoint(&shard.sibling(&name)).await? {
+        let checkpoint = world.load_checkpoint(&shard.sibling(&name)).await?;
+        if let Some(checkpoint) = checkpoint.filter(|checkpoint| !checkpoint.is_former()) {
             let Restored { mut state, profiles, calls: more, .. } = whole_state_at(world, &checkpoint, tenancy).await?;
             calls += more;
             // Only what lived on the way from there to here: a sibling may know the rest better.

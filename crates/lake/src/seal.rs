@@ -165,6 +165,10 @@ impl Shards {
             .filter(|shard| !self.checkpoints.contains_key(shard) && !over.contains(&shard.shard));
         self.silent.extend(silent);
         self.over.extend(over.iter().map(|shard| of(shard)));
+        // Of a former stream, whose shards are no more.
+        let is_gone = |shard: &ShardId| !infos.iter().any(|info| info.shard == shard.shard);
+        let former = self.checkpoints.iter().filter(|(shard, checkpoint)| checkpoint.is_former() && is_gone(shard));
+        self.over.extend(former.map(|(shard, _)| shard.clone()));
         Ok(())
     }
 
@@ -297,8 +301,7 @@ async fn check_end<W: LakeWorld>(
     }
     for hour in before.into_iter().rev() {
         let listed = world.list_objects(&format!("bronze/{}/{shard}/", hour.partition()), OBJECTS_MAX).await?;
-        let is_it =
-            |key: &Key| chain::read(key, &shard.to_string()).is_some_and(|name| name.id == batch && name.last == *last);
+        let is_it = |key: &Key| chain::read(key, &shard.to_string()).is_some_and(|name| name.ends(batch, *last));
         if listed.iter().any(|one| is_it(&one.key)) {
             return Ok(());
         }

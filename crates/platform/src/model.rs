@@ -189,6 +189,16 @@ pub struct Checkpoint {
     pub hash_range: Option<HashRange>,
 }
 
+impl Checkpoint {
+    /// Whether it says no more than where the batches of a former stream end: a restore leaves one for each shard of that stream
+    /// which the new stream has not. A shard of that name that comes to be later begins as any new one does, and its batches go on
+    /// from there.
+    #[must_use]
+    pub fn is_former(&self) -> bool {
+        self.last_seq == SequenceNumber::ZERO && self.snapshot.is_none() && self.segments.is_empty()
+    }
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
 fn is_zero(epoch: &u64) -> bool {
     *epoch == 0

@@ -12,5 +12,6 @@ mod profiles;
 mod quiet;
 mod reshard;
 mod snapshots;
+mod succession;
 mod workload;
 mod zombies;
