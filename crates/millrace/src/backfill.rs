@@ -4,7 +4,7 @@
 //! nobody anything and puts no reading into the lake.
 
 #[cfg(feature = "aws")]
-mod aws;
+pub(crate) mod aws;
 mod place;
 
 use std::ops::ControlFlow;

@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use crate::lake;
 use crate::output::Format;
 use crate::ui::Ui;
-use crate::{alerts, anomalies, backfill, completions, demo, esm, eval, explain, model, replay, simulate};
+use crate::{alerts, anomalies, backfill, backup, completions, demo, esm, eval, explain, model, replay, simulate};
 #[cfg(feature = "aws")]
 use crate::{deploy, dr, tenant};
 
@@ -63,6 +63,9 @@ pub(crate) enum Command {
     Replay(replay::Args),
     /// Let the scorer learn from history, so that a new tenant's detectors are warm when its stream begins
     Backfill(Box<backfill::Args>),
+    /// Copy all that is kept to another place, verify the copy, bring it back
+    #[command(subcommand)]
+    Backup(Box<backup::Command>),
     /// Print what a simulated plant sends, with injected faults and the truth about them
     Simulate(simulate::Args),
     /// Measure how good the verdicts are: on labelled data, between two profiles, on a simulated plant
@@ -118,6 +121,7 @@ pub(crate) fn run(command: Command, ui: &Ui) -> anyhow::Result<()> {
         Command::Demo(args) => demo::run(&args, ui),
         Command::Replay(args) => replay::run(&args, ui),
         Command::Backfill(args) => backfill::run(&args, ui),
+        Command::Backup(command) => backup::run(&command, ui),
         Command::Simulate(args) => simulate::run(&args, ui),
         Command::Eval(command) => eval::run(&command, ui),
         Command::Anomalies(command) => anomalies::run(&command, ui),

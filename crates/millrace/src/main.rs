@@ -3,6 +3,7 @@
 mod alerts;
 mod anomalies;
 mod backfill;
+mod backup;
 mod cli;
 mod completions;
 mod demo;

@@ -43,7 +43,7 @@ fn place(package: &str) -> Option<Place> {
         | "event-source"
         | "model-server"
         | "tenancy" => Place::Service,
-        "lake" => Place::Reader,
+        "backup" | "lake" => Place::Reader,
         "millrace" | "e2e" | "simulation" | "fuzzing" | "cost-model" => Place::Top,
         _ => return None,
     })

@@ -36,31 +36,40 @@ impl Options {
     /// # Errors
     /// AWS cannot be asked, or the environment has no pipeline.
     pub(super) async fn open(&self, stream: Option<&str>) -> anyhow::Result<Option<Place<Aws>>> {
-        let Some(environment) = &self.environment else { return Ok(None) };
-        let place = self.place.place();
-        let stacks = Stacks::connect(&place).await?;
-        let storage = stacks.stack(&stack_name(&STORAGE, environment)).await?.unwrap_or_default();
-        let pipeline = stacks.stack(&stack_name(&PIPELINE, environment)).await?.unwrap_or_default();
-        let output = |stack: &Stack, name: &str| {
-            let words =
-                || format!("the environment `{environment}` has no {name}: `millrace status` shows what there is");
-            stack.outputs.get(name).cloned().with_context(words)
-        };
-        let settings = |is_elsewhere| -> anyhow::Result<AwsSettings> {
-            Ok(AwsSettings {
-                bucket: output(&storage, "LakeBucketName")?,
-                results_table: output(&storage, "ResultsTableName")?,
-                checkpoints_table: output(&storage, "CheckpointsTableName")?,
-                s3_path_style: is_elsewhere,
-            })
-        };
-        let Access { config, region, is_elsewhere } = Access::find(&place, PATIENCE).await?;
-        let world = Aws::from_config(&config, settings(is_elsewhere)?);
-        let stream = stream.map_or_else(|| output(&pipeline, "StreamName"), |name| Ok(name.to_owned()))?;
-        let shards = world.list_shards(&stream).await?;
-        let parameter = |name: &str| pipeline.parameters.get(name).filter(|text| !text.is_empty());
-        let default = parameter("DefaultTenant").map_or("default", String::as_str);
-        let tenancy = Tenancy::new(parameter("Tenant").map(String::as_str), default);
-        Ok(Some(Place { world, region, stream, shards, tenancy, now: Some(clock::now()) }))
+        match &self.environment {
+            Some(environment) => find(environment, &self.place, stream).await.map(Some),
+            None => Ok(None),
+        }
     }
+}
+
+/// The stores of an environment.
+///
+/// # Errors
+/// AWS cannot be asked, or the environment has no pipeline.
+pub(crate) async fn find(environment: &str, place: &Where, stream: Option<&str>) -> anyhow::Result<Place<Aws>> {
+    let place = place.place();
+    let stacks = Stacks::connect(&place).await?;
+    let storage = stacks.stack(&stack_name(&STORAGE, environment)).await?.unwrap_or_default();
+    let pipeline = stacks.stack(&stack_name(&PIPELINE, environment)).await?.unwrap_or_default();
+    let output = |stack: &Stack, name: &str| {
+        let words = || format!("the environment `{environment}` has no {name}: `millrace status` shows what there is");
+        stack.outputs.get(name).cloned().with_context(words)
+    };
+    let settings = |is_elsewhere| -> anyhow::Result<AwsSettings> {
+        Ok(AwsSettings {
+            bucket: output(&storage, "LakeBucketName")?,
+            results_table: output(&storage, "ResultsTableName")?,
+            checkpoints_table: output(&storage, "CheckpointsTableName")?,
+            s3_path_style: is_elsewhere,
+        })
+    };
+    let Access { config, region, is_elsewhere } = Access::find(&place, PATIENCE).await?;
+    let world = Aws::from_config(&config, settings(is_elsewhere)?);
+    let stream = stream.map_or_else(|| output(&pipeline, "StreamName"), |name| Ok(name.to_owned()))?;
+    let shards = world.list_shards(&stream).await?;
+    let parameter = |name: &str| pipeline.parameters.get(name).filter(|text| !text.is_empty());
+    let default = parameter("DefaultTenant").map_or("default", String::as_str);
+    let tenancy = Tenancy::new(parameter("Tenant").map(String::as_str), default);
+    Ok(Place { world, region, stream, shards, tenancy, now: Some(clock::now()) })
 }

@@ -33,15 +33,15 @@ pub(crate) struct PlaceOptions {
 }
 
 /// The stores, the stream and its shards.
-pub(super) struct Place<W> {
-    pub(super) world: W,
-    pub(super) region: String,
-    pub(super) stream: String,
-    pub(super) shards: Vec<ShardInfo>,
+pub(crate) struct Place<W> {
+    pub(crate) world: W,
+    pub(crate) region: String,
+    pub(crate) stream: String,
+    pub(crate) shards: Vec<ShardInfo>,
     /// How the scorer tells tenants.
-    pub(super) tenancy: Tenancy,
+    pub(crate) tenancy: Tenancy,
     /// Now, where streams live in the present.
-    pub(super) now: Option<Timestamp>,
+    pub(crate) now: Option<Timestamp>,
 }
 
 impl PlaceOptions {

@@ -1,0 +1,126 @@
+//! The checkpoints of a stream that was made anew, and the epoch in which they count.
+
+use kinesis_scorer::succeed::{self, Succession, Successor};
+use platform::model::{Checkpoint, Epoch, HashRange, ShardId, ShardInfo};
+use platform::ports::StoreError;
+
+use super::{Means, Target};
+use crate::item::{self, Item, Record};
+use crate::manifest::Manifest;
+use crate::objects::Objects;
+use crate::scan::{ItemStore, Over, Table};
+use crate::tables;
+use crate::world::LakeOf;
+use crate::{BackupError, Step, Watch};
+
+/// How often a shard's checkpoint is tried that its scorer changes meanwhile.
+const ATTEMPTS_MAX: u32 = 8;
+
+/// Where the backup or the environment knows epochs, a new one begins in which this Region has the say: what it restores counts
+/// more than what the other Region of a pair may still have.
+pub(super) async fn begin_epoch<O: Objects + Sync, S: ItemStore>(
+    place: &impl Objects,
+    manifest: &Manifest,
+    target: &Target<'_, O, S>,
+) -> Result<u64, BackupError> {
+    let mut newest = 0;
+    for blob in manifest.tables.table(Table::Checkpoints.name()).into_iter().flat_map(|table| &table.parts) {
+        for row in tables::rows(place, blob).await? {
+            if let Ok(Record::Epoch(_, epoch)) = item::of_checkpoints(&row.item) {
+                newest = newest.max(epoch.epoch);
+            }
+        }
+    }
+    let key = Item::from_iter([("pk".to_owned(), item::of_text(Epoch::partition_key(&target.stream)))]);
+    let live = target.items.get(Table::Checkpoints, vec![key.clone()]).await?;
+    let live = live.first().and_then(|item| match item::of_checkpoints(item) {
+        Ok(Record::Epoch(_, epoch)) => Some(epoch),
+        _ => None,
+    });
+    match live {
+        Some(live) if live.epoch > newest && live.active == target.region => return Ok(live.epoch),
+        None if newest == 0 => return Ok(0),
+        _ => {}
+    }
+    let epoch = newest.max(live.map_or(0, |live| live.epoch)) + 1;
+    let next = Epoch { epoch, active: target.region.clone(), since: target.now };
+    let fields = serde_json::to_value(&next).map_err(|error| BackupError::damaged("an epoch", error))?;
+    let fields = fields.as_object().cloned().unwrap_or_default();
+    let item: Item = fields.iter().map(|(name, value)| (name.clone(), item::of_json(value))).chain(key).collect();
+    target.items.put(Table::Checkpoints, &item, Over::Anything).await?;
+    Ok(epoch)
+}
+
+impl<O: Objects + Sync, S: ItemStore> Target<'_, O, S> {
+    pub(super) fn shard(&self, info: &ShardInfo) -> ShardId {
+        ShardId { region: self.region.clone(), stream: self.stream.clone(), shard: info.shard.clone() }
+    }
+
+    /// Shards that no other comes from.
+    pub(super) fn open_shards(&self) -> impl Iterator<Item = &ShardInfo> {
+        let is_parent = |info: &ShardInfo| {
+            let of = |child: &ShardInfo| [&child.parent, &child.adjacent_parent].contains(&&Some(info.shard.clone()));
+            self.shards.iter().any(of)
+        };
+        self.shards.iter().filter(move |info| !is_parent(info))
+    }
+
+    pub(super) fn has(&self, shard: &ShardId) -> bool {
+        self.open_shards().any(|info| self.shard(info) == *shard)
+    }
+
+    pub(super) async fn checkpoint(&self, shard: &ShardId) -> Result<Option<Checkpoint>, BackupError> {
+        let key = Item::from_iter([("pk".to_owned(), item::of_text(&shard.partition_key()))]);
+        let found = self.items.get(Table::Checkpoints, vec![key]).await?;
+        let Some(item) = found.first() else { return Ok(None) };
+        match item::of_checkpoints(item) {
+            Ok(Record::Checkpoint(_, checkpoint)) => Ok(Some(*checkpoint)),
+            Ok(_) => Ok(None),
+            Err(reason) => Err(BackupError::damaged(shard.partition_key(), reason)),
+        }
+    }
+
+    pub(super) async fn put_end(&self, shard: &ShardId, end: &Checkpoint, means: Means) -> Result<(), BackupError> {
+        let over = if means.overwrite { Over::Anything } else { Over::Nothing };
+        let item = encode(shard, end)?;
+        self.items.put(Table::Checkpoints, &item, over).await?;
+        Ok(())
+    }
+
+    /// One shard begins with what the former ones knew.
+    pub(super) async fn succeed(
+        &self,
+        info: &ShardInfo,
+        all: &[(ShardId, Checkpoint)],
+        living: &[(ShardId, Checkpoint)],
+        epoch: u64,
+        watch: Watch<'_>,
+    ) -> Result<Succession, BackupError> {
+        let shard = self.shard(info);
+        let namesake = all.iter().find(|(former, _)| *former == shard).map(|(_, checkpoint)| checkpoint);
+        for _ in 0..ATTEMPTS_MAX {
+            let live = self.checkpoint(&shard).await?;
+            let expected = live.as_ref().map(|live| live.version);
+            let range = HashRange::from(info.hash_range);
+            let successor = Successor { shard: shard.clone(), range, live: live.clone(), epoch };
+            let done = succeed::succeed(&LakeOf(self.lake), living, namesake, &successor, &self.tenancy).await?;
+            watch(Step { what: &info.shard, count: done.devices as u64, bytes: 0 });
+            if live.as_ref() == Some(&done.next) {
+                return Ok(done);
+            }
+            let over = expected.map_or(Over::Nothing, Over::Version);
+            if self.items.put(Table::Checkpoints, &encode(&shard, &done.next)?, over).await? {
+                return Ok(done);
+            }
+        }
+        Err(BackupError::Refused(format!(
+            "{shard} was changed by its scorer {ATTEMPTS_MAX} times meanwhile: let nothing arrive (`millrace deploy` without tenants) \
+             and run the same command again"
+        )))
+    }
+}
+
+fn encode(shard: &ShardId, checkpoint: &Checkpoint) -> Result<Item, BackupError> {
+    let encoded = item::of_checkpoint(shard, checkpoint);
+    encoded.map_err(|error| StoreError::permanent("encode checkpoint", shard.to_string(), error.to_string()).into())
+}

@@ -1,0 +1,165 @@
+//! The tables of a backup: how they were taken, and what their checkpoints say.
+
+use std::future::Future;
+
+use anomaly_core::Timestamp;
+use platform::model::{Checkpoint, ShardId};
+use serde::{Deserialize, Serialize};
+
+use crate::item::{self, Record, Row};
+use crate::list;
+use crate::manifest::Subject;
+use crate::objects::Objects;
+use crate::place::{self, Blob, Id};
+use crate::{BackupError, Watch, sqlite};
+
+/// The name of the checkpoints' table in a backup, whatever it is called in AWS.
+pub const CHECKPOINTS: &str = "checkpoints";
+/// That of the results.
+pub const RESULTS: &str = "results";
+
+/// How tables were taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum How {
+    /// By DynamoDB itself, as they were at one instant.
+    Export,
+    /// Item by item, checkpoints first: what was committed meanwhile may be in one and not in the other.
+    Scan,
+    /// The database of one machine, as it was at one instant.
+    Database,
+}
+
+impl How {
+    /// In words.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Export => "export",
+            Self::Scan => "scan",
+            Self::Database => "database",
+        }
+    }
+
+    /// What such a backup is of.
+    #[must_use]
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::Export | Self::Scan => "of an environment in AWS",
+            Self::Database => "of one machine",
+        }
+    }
+}
+
+/// A table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableParts {
+    /// [`CHECKPOINTS`], [`RESULTS`]; of one machine, the database's file.
+    pub name: String,
+    /// Items, or rows of all of the database's tables.
+    pub rows: u64,
+    /// Where they are.
+    pub parts: Vec<Blob>,
+}
+
+/// The tables.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    /// How.
+    pub how: How,
+    /// What was committed before is in them.
+    pub at: Timestamp,
+    /// The tables.
+    pub tables: Vec<TableParts>,
+}
+
+impl Taken {
+    /// A table by its name.
+    #[must_use]
+    pub fn table(&self, name: &str) -> Option<&TableParts> {
+        self.tables.iter().find(|table| table.name == name)
+    }
+
+    /// Rows of all tables, and bytes as they lie at the place.
+    #[must_use]
+    pub fn size(&self) -> (u64, u64) {
+        let rows = self.tables.iter().map(|table| table.rows).sum();
+        (rows, self.tables.iter().flat_map(|table| &table.parts).map(|part| part.bytes).sum())
+    }
+}
+
+/// Who has tables to take.
+pub trait TakeTables {
+    /// Takes them, as of `begun` where that can be said; parts go below `tables/` of the backup. Again, it begins anew.
+    fn take<P: Objects + Sync>(
+        &self,
+        place: &P,
+        id: &Id,
+        begun: Timestamp,
+        watch: Watch<'_>,
+    ) -> impl Future<Output = Result<Taken, BackupError>>;
+}
+
+/// The rows of a part.
+///
+/// # Errors
+/// [`BackupError::Damaged`], and the place's.
+pub async fn rows(place: &impl Objects, part: &Blob) -> Result<Vec<Row>, BackupError> {
+    let bytes = place::read(place, part).await?;
+    list::lines(&bytes, &part.key)
+}
+
+/// All checkpoints. Where the stream's shards are known, each has the hash keys of its shard.
+///
+/// # Errors
+/// [`BackupError::Damaged`], and the place's.
+pub async fn checkpoints(
+    place: &impl Objects,
+    taken: &Taken,
+    subject: &Subject,
+) -> Result<Vec<(ShardId, Checkpoint)>, BackupError> {
+    let mut found = Vec::new();
+    if taken.how == How::Database {
+        let database = sqlite::assemble(place, taken).await?;
+        found = sqlite::checkpoints(&sqlite::path(database.path()))?;
+    }
+    for part in taken.table(CHECKPOINTS).into_iter().flat_map(|table| &table.parts) {
+        for row in rows(place, part).await? {
+            let name = || item::name(&row.item);
+            let record = item::of_checkpoints(&row.item)
+                .map_err(|reason| BackupError::damaged(&part.key, format!("{}: {reason}", name())))?;
+            if let Record::Checkpoint(shard, checkpoint) = record {
+                found.push((shard, *checkpoint));
+            }
+        }
+    }
+    if let Some(stream) = &subject.stream {
+        let of_stream = |shard: &ShardId| shard.region == subject.region && shard.stream == stream.name;
+        for (shard, checkpoint) in found.iter_mut().filter(|(shard, _)| of_stream(shard)) {
+            let listed = stream.shards.iter().find(|(name, _)| *name == shard.shard);
+            checkpoint.hash_range = checkpoint.hash_range.or(listed.map(|(_, range)| *range));
+        }
+    }
+    found.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Ok(found)
+}
+
+/// The checkpoints that a restored pipeline stands on: of each stream those that [`kinesis_scorer::succeed::living`] leaves, and
+/// of the stream that is known none of a shard that the stream has forgotten, once all that it has have one.
+#[must_use]
+pub fn living(all: &[(ShardId, Checkpoint)], subject: &Subject) -> Vec<(ShardId, Checkpoint)> {
+    let mut streams: Vec<(&str, &str)> = all.iter().map(|(shard, _)| (&*shard.region, &*shard.stream)).collect();
+    streams.dedup();
+    let mut living = Vec::new();
+    for (region, name) in streams {
+        let of: Vec<_> = all.iter().filter(|(shard, _)| shard.region == region && shard.stream == name).collect();
+        let known = subject.stream.as_ref().filter(|stream| region == subject.region && stream.name == name);
+        let has = |shard: &str| of.iter().any(|(known, _)| known.shard == shard);
+        let is_whole =
+            known.is_some_and(|stream| !stream.shards.is_empty() && stream.shards.iter().all(|(one, _)| has(one)));
+        let is_listed = |shard: &str| known.is_some_and(|stream| stream.shards.iter().any(|(one, _)| one == shard));
+        let kept = of.into_iter().filter(|(shard, _)| !is_whole || is_listed(&shard.shard)).cloned();
+        living.extend(kinesis_scorer::succeed::living(kept.collect()));
+    }
+    living
+}

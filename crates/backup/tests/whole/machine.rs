@@ -1,0 +1,193 @@
+//! One machine's folder: there and back.
+
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::AtomicUsize;
+
+use backup::BackupError;
+use backup::folder::Folder;
+use backup::manifest::{choose, ids};
+use backup::objects::Objects as _;
+use backup::place::OBJECTS;
+use backup::prune::prune;
+use backup::restore::{Means, folder};
+use backup::{compare, sqlite};
+use platform::embedded::Local;
+use tempfile::tempdir;
+
+use super::cut::Cut;
+use super::plant::{back_up, plant, quiet, send, wrong};
+
+async fn bring_back(place: &Folder, dir: &Path, means: Means) -> Result<backup::restore::Restored, BackupError> {
+    let sealed = choose(place, None).await?;
+    folder(place, &sealed.manifest, dir, &Folder::new(dir.join("lake")), means, &quiet).await
+}
+
+/// Nothing of the newest backup is otherwise in a folder.
+async fn assert_equal(place: &Folder, dir: &Path) {
+    let manifest = choose(place, None).await.unwrap().manifest;
+    let parts = compare::lake(place, &manifest, &Folder::new(dir.join("lake")), false, &quiet).await.unwrap();
+    assert!(parts.iter().all(compare::Part::is_equal), "{parts:?}");
+    let database = sqlite::assemble(place, &manifest.tables).await.unwrap();
+    for one in sqlite::compare(&sqlite::path(database.path()), &sqlite::path(dir)).unwrap() {
+        assert_eq!((one.missing, one.more), (0, 0), "{one:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_restored_folder_is_equal_and_the_scorer_goes_on_from_it() {
+    let (dir, at, restored) = (tempdir().unwrap(), tempdir().unwrap(), tempdir().unwrap());
+    plant(dir.path(), 200).await;
+    let place = Folder::new(at.path());
+    let made = back_up(dir.path(), &place, 200).await.unwrap();
+    assert!(made.read.0 > 20 && !made.is_resumed, "{made:?}");
+    let (found, totals) = wrong(&place).await.unwrap();
+    assert_eq!(found, []);
+    assert_eq!((totals.shards, totals.objects), (1, made.sealed.manifest.lake_size().0));
+
+    bring_back(&place, restored.path(), Means::default()).await.unwrap();
+    assert_equal(&place, restored.path()).await;
+    let mut found = Vec::new();
+    for dir in [dir.path(), restored.path()] {
+        let world = Local::open(dir).unwrap();
+        send(&world, 200, 360, 201).await;
+        found.push(world.recent_anomalies(None, 1_000).await.unwrap());
+    }
+    assert!(!found[0].is_empty());
+    assert_eq!(found[0], found[1]);
+}
+
+#[tokio::test]
+async fn a_second_backup_copies_what_is_new_and_both_are_whole() {
+    let (dir, at) = (tempdir().unwrap(), tempdir().unwrap());
+    plant(dir.path(), 100).await;
+    let place = Folder::new(at.path());
+    let first = back_up(dir.path(), &place, 100).await.unwrap();
+    let nothing = back_up(dir.path(), &place, 101).await.unwrap();
+    assert_eq!(nothing.read.0, 0, "{nothing:?}");
+    send(&Local::open(dir.path()).unwrap(), 100, 140, 101).await;
+    let second = back_up(dir.path(), &place, 140).await.unwrap();
+    let grown = second.sealed.manifest.lake_size().0 - first.sealed.manifest.lake_size().0;
+    assert!((1..=grown + 1).contains(&second.read.0), "{} of {grown}", second.read.0);
+    assert_eq!(second.sealed.manifest.previous.as_ref().unwrap().sha256, nothing.sealed.sha256);
+    assert_eq!(wrong(&place).await.unwrap().0, []);
+    let early = tempdir().unwrap();
+    let lake = Folder::new(early.path().join("lake"));
+    folder(&place, &first.sealed.manifest, early.path(), &lake, Means::default(), &quiet).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_run_that_is_cut_off_anywhere_is_finished_by_the_next() {
+    let dir = tempdir().unwrap();
+    plant(dir.path(), 60).await;
+    for after in [false, true] {
+        for calls in 1.. {
+            let at = tempdir().unwrap();
+            let place = Folder::new(at.path());
+            let left = AtomicUsize::new(calls);
+            let cut = back_up(dir.path(), &Cut::new(&place, &left, after), 60).await;
+            let is_whole = cut.is_ok();
+            let finished = back_up(dir.path(), &place, 61).await.unwrap();
+            assert_eq!(wrong(&place).await.unwrap().0, [], "{calls} {after}");
+            // At most the pages that were not written are read again.
+            assert!(ids(&place).await.unwrap().len() <= 2);
+            assert_eq!(finished.sealed.manifest.missing, [""; 0]);
+            if is_whole {
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_restore_that_is_cut_off_anywhere_is_finished_by_the_next() {
+    let (dir, at) = (tempdir().unwrap(), tempdir().unwrap());
+    plant(dir.path(), 60).await;
+    let place = Folder::new(at.path());
+    let manifest = back_up(dir.path(), &place, 60).await.unwrap().sealed.manifest;
+    for calls in 1.. {
+        let target = tempdir().unwrap();
+        let lake = Folder::new(target.path().join("lake"));
+        let left = AtomicUsize::new(calls);
+        let cut = Cut::new(&lake, &left, calls % 2 == 0);
+        let is_whole = folder(&place, &manifest, target.path(), &cut, Means::default(), &quiet).await.is_ok();
+        bring_back(&place, target.path(), Means::default()).await.unwrap();
+        assert_equal(&place, target.path()).await;
+        if is_whole {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_byte_that_is_changed_anywhere_is_found() {
+    let (dir, at) = (tempdir().unwrap(), tempdir().unwrap());
+    plant(dir.path(), 60).await;
+    let place = Folder::new(at.path());
+    back_up(dir.path(), &place, 60).await.unwrap();
+    let all = place.page("", "", 10_000).await.unwrap();
+    // What only a run that is cut off reads is in no manifest.
+    let all = all.iter().filter(|found| !found.key.ends_with("begun.json") && !found.key.ends_with("tables.json"));
+    let mut looked = 0;
+    for found in all {
+        let path = at.path().join(&found.key);
+        let good = fs::read(&path).unwrap();
+        let mut bad = good.clone();
+        let middle = bad.len() / 2;
+        bad[middle] ^= 1;
+        fs::write(&path, &bad).unwrap();
+        let is_found = wrong(&place).await.map_or(true, |(found, _)| !found.is_empty());
+        assert!(is_found, "{}", found.key);
+        fs::remove_file(&path).unwrap();
+        let is_found = wrong(&place).await.map_or(true, |(found, _)| !found.is_empty());
+        assert!(is_found, "{} is gone", found.key);
+        fs::write(&path, &good).unwrap();
+        looked += 1;
+    }
+    assert!(looked > 10, "{looked}");
+    assert_eq!(wrong(&place).await.unwrap().0, []);
+}
+
+#[tokio::test]
+async fn newer_data_is_named_and_stays_unless_told() {
+    let (dir, at) = (tempdir().unwrap(), tempdir().unwrap());
+    plant(dir.path(), 60).await;
+    let place = Folder::new(at.path());
+    back_up(dir.path(), &place, 60).await.unwrap();
+    send(&Local::open(dir.path()).unwrap(), 60, 100, 61).await;
+    let refused = bring_back(&place, dir.path(), Means::default()).await.unwrap_err();
+    assert!(
+        matches!(&refused, BackupError::Newer { names, .. } if names.iter().any(|name| name.contains("checkpoints"))),
+        "{refused}"
+    );
+    let rehearsed = bring_back(&place, dir.path(), Means { is_rehearsal: true, ..Means::default() }).await.unwrap();
+    assert!(rehearsed.before.iter().any(|part| part.differs > 0));
+    bring_back(&place, dir.path(), Means { overwrite: true, is_rehearsal: false }).await.unwrap();
+    let database = sqlite::assemble(&place, &choose(&place, None).await.unwrap().manifest.tables).await.unwrap();
+    let compared = sqlite::compare(&sqlite::path(database.path()), &sqlite::path(dir.path())).unwrap();
+    assert!(compared.iter().all(|one| one.missing == 0 && one.more == 0), "{compared:?}");
+}
+
+#[tokio::test]
+async fn pruning_leaves_the_newest_whole_and_nothing_of_the_others() {
+    let (dir, at) = (tempdir().unwrap(), tempdir().unwrap());
+    plant(dir.path(), 60).await;
+    let place = Folder::new(at.path());
+    back_up(dir.path(), &place, 60).await.unwrap();
+    send(&Local::open(dir.path()).unwrap(), 60, 120, 61).await;
+    // Nobody has this any more.
+    let snapshots = dir.path().join("lake/bronze");
+    let gone = fs::read_dir(&snapshots).unwrap().next().unwrap().unwrap().path();
+    fs::rename(&gone, dir.path().join("gone")).unwrap();
+    back_up(dir.path(), &place, 120).await.unwrap();
+    let before = place.page(OBJECTS, "", 10_000).await.unwrap().len() as u64;
+    let rehearsed = prune(&place, 1, true, &quiet).await.unwrap();
+    assert_eq!(place.page(OBJECTS, "", 10_000).await.unwrap().len() as u64, before);
+    let pruned = prune(&place, 1, false, &quiet).await.unwrap();
+    assert_eq!((&pruned, pruned.backups.len()), (&rehearsed, 1));
+    assert!((place.page(OBJECTS, "", 10_000).await.unwrap().len() as u64) < before);
+    assert_eq!(ids(&place).await.unwrap().len(), 1);
+    let (found, _) = wrong(&place).await.unwrap();
+    assert!(found.iter().all(|one| one.what.starts_with("bronze/")), "what the lake had lost: {found:?}");
+    assert_eq!(prune(&place, 1, false, &quiet).await.unwrap(), backup::prune::Pruned::default());
+}
