@@ -217,22 +217,19 @@ pub async fn items(
 ) -> Result<Vec<Part>, BackupError> {
     let mut parts = Vec::new();
     for table in Table::ALL {
-        let mut part = Part::new(table.name());
+        let (mut part, mut known) = (Part::new(table.name()), 0);
         for blob in manifest.tables.table(table.name()).into_iter().flat_map(|table| &table.parts) {
             let rows = tables::rows(place, blob).await?;
             for chunk in rows.chunks(KEYS_MAX) {
                 let items: Vec<&Item> = chunk.iter().map(|row| &row.item).collect();
                 for (item, live) in beside(store, table, &items).await? {
+                    known += u64::from(live.as_ref().is_some_and(|live| is_counted(table, live)));
                     part.note(&item::name(item), of_item(table, item, live.as_ref()));
                 }
                 watch(Step { what: table.name(), count: part.equal, bytes: 0 });
             }
         }
-        let known = part.equal + part.differs;
-        let live = count(store, table).await?;
-        if live > known {
-            part.newer = live - known;
-        }
+        part.newer = count(store, table).await?.saturating_sub(known);
         parts.push(part);
     }
     Ok(parts)
@@ -242,11 +239,20 @@ async fn count(store: &impl ItemStore, table: Table) -> Result<u64, BackupError>
     let (mut count, mut after) = (0, None);
     loop {
         let (items, next) = store.scan(table, (0, 1), after).await?;
-        count += items.len() as u64;
+        count += items.iter().filter(|item| is_counted(table, item)).count() as u64;
         after = next;
         if after.is_none() {
             return Ok(count);
         }
+    }
+}
+
+/// Whether an item says more than what a restore has made of a backup: a shard without a record and an epoch do not.
+fn is_counted(table: Table, item: &Item) -> bool {
+    match (table, item::of_checkpoints(item)) {
+        (Table::Checkpoints, Ok(Record::Checkpoint(_, checkpoint))) => checkpoint.last_seq > SequenceNumber::ZERO,
+        (Table::Checkpoints, Ok(Record::Epoch(..))) => false,
+        _ => true,
     }
 }
 

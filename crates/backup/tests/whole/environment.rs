@@ -210,6 +210,7 @@ async fn another_regions_stream_takes_over_the_devices_and_the_old_batches_keep_
     back_up(dir.path(), &source, &place).await;
     let (lake, items) = (Folder::new(restored.path().join("lake")), Items::default());
     bring_back(&place, &lake, &items, "eu-north-1", Means::default()).await.unwrap();
+    assert_equal(&place, &lake, &items).await;
     let mut checkpoints = BTreeMap::new();
     for item in items.all(Table::Checkpoints) {
         match item::of_checkpoints(&item).unwrap() {
