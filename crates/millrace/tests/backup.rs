@@ -35,10 +35,12 @@ impl Desk {
     }
 }
 
-/// Any file below a folder.
-fn some_file(folder: &Path) -> PathBuf {
-    let entry = fs::read_dir(folder).unwrap().next().unwrap().unwrap();
-    if entry.file_type().unwrap().is_dir() { some_file(&entry.path()) } else { entry.path() }
+/// The largest file below a folder.
+fn largest(folder: &Path) -> PathBuf {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let files =
+        entries.map(|entry| if entry.file_type().unwrap().is_dir() { largest(&entry.path()) } else { entry.path() });
+    files.max_by_key(|file| fs::metadata(file).unwrap().len()).unwrap()
 }
 
 #[test]
@@ -75,7 +77,7 @@ fn what_is_damaged_or_not_there_ends_with_one_and_a_wrong_command_line_with_two(
     assert_eq!(desk.backup("create", &["--dir", "nothing-here"]).0, 1);
     assert_eq!(desk.backup("create", &["--dir", "plant"]).0, 0);
     assert_eq!(desk.backup("verify", &[]).0, 0);
-    let file = some_file(&desk.path("place/objects"));
+    let file = largest(&desk.path("place/objects"));
     let mut bytes = fs::read(&file).unwrap();
     bytes[0] ^= 1;
     fs::write(&file, &bytes).unwrap();
