@@ -36,6 +36,7 @@ impl AtOptions {
     ///
     /// # Errors
     /// It is a bucket, and AWS is not known here.
+    #[cfg_attr(not(feature = "aws"), expect(clippy::unused_async, reason = "only a bucket is waited for"))]
     pub(super) async fn open(&self) -> anyhow::Result<At> {
         let Some(rest) = self.at.strip_prefix("s3://") else {
             return Ok(At::Folder(Folder::new(&self.at)));
