@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::recorder::Call;
-use crate::world::{REGION, World};
+use crate::world::World;
 
 /// An action on a resource.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -127,7 +127,8 @@ fn decoded(text: &str) -> String {
 /// # Errors
 /// It is of a kind that is not known here: whoever adds a call says what it needs.
 pub fn needs(call: &Call, account: &str) -> Result<Vec<Need>> {
-    let arn = |service: &str, rest: &str| format!("arn:aws:{service}:{REGION}:{account}:{rest}");
+    let region = &call.region;
+    let arn = |service: &str, rest: &str| format!("arn:aws:{service}:{region}:{account}:{rest}");
     let operation = call.target.as_deref().and_then(|target| target.rsplit('.').next());
     let operation = operation.or_else(|| call.path.rsplit_once("/operation/").map(|(_, operation)| operation));
     let json = || serde_json::from_slice::<Value>(&call.body).with_context(|| format!("no JSON: {call:?}"));
@@ -174,6 +175,9 @@ pub fn needs(call: &Call, account: &str) -> Result<Vec<Need>> {
             let action = field("Action").context("a call of SNS without an action")?;
             Ok(vec![need(format!("sns:{action}"), field("TopicArn").unwrap_or_default().to_owned(), action)])
         }
+        ("sagemaker", Some(operation)) => Ok(vec![need(format!("sagemaker:{operation}"), "*".to_owned(), operation)]),
+        ("lambda", _) => Ok(vec![of_a_function(call, account)?]),
+        ("iot", _) => Ok(vec![of_devices(call, account)?]),
         ("s3", _) => {
             let (path, query) = call.path.split_once('?').unwrap_or((&call.path, ""));
             let path = decoded(path.trim_start_matches('/'));
@@ -199,6 +203,43 @@ pub fn needs(call: &Call, account: &str) -> Result<Vec<Need>> {
         }
         _ => anyhow::bail!("what does it need? {call:?}"),
     }
+}
+
+/// What a question about a function needs.
+fn of_a_function(call: &Call, account: &str) -> Result<Need> {
+    // /2015-03-31/functions/NAME/configuration?Qualifier=ALIAS
+    let parts: Vec<&str> = call.path.trim_start_matches('/').split(['/', '?']).collect();
+    let [_, "functions", name, "configuration", alias] = parts[..] else {
+        anyhow::bail!("what does it need? {} {}", call.method, call.path)
+    };
+    let (region, alias) = (&call.region, alias.trim_start_matches("Qualifier="));
+    let action = "GetFunctionConfiguration";
+    Ok(Need {
+        action: format!("lambda:{action}"),
+        resource: format!("arn:aws:lambda:{region}:{account}:function:{name}:{alias}"),
+        prefix: None,
+        by: action.to_owned(),
+    })
+}
+
+/// What a question about things, certificates, policies or rules needs.
+fn of_devices(call: &Call, account: &str) -> Result<Need> {
+    let region = &call.region;
+    let arn = |rest: &str| format!("arn:aws:iot:{region}:{account}:{rest}");
+    let path = decoded(call.path.split('?').next().unwrap_or_default());
+    let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+    let (action, resource) = match (call.method.as_str(), &parts[..]) {
+        ("GET", ["things"]) => ("ListThings", "*".to_owned()),
+        ("GET", ["things", name, "principals"]) => ("ListThingPrincipals", arn(&format!("thing/{name}"))),
+        ("GET", ["certificates"]) => ("ListCertificates", "*".to_owned()),
+        ("GET", ["policies"]) => ("ListPolicies", "*".to_owned()),
+        ("GET", ["policies", name]) => ("GetPolicy", arn(&format!("policy/{name}"))),
+        ("POST", ["policy-targets", name]) => ("ListTargetsForPolicy", arn(&format!("policy/{name}"))),
+        ("GET", ["rules"]) => ("ListTopicRules", "*".to_owned()),
+        ("GET", ["rules", name]) => ("GetTopicRule", arn(&format!("rule/{name}"))),
+        _ => anyhow::bail!("what does it need? {} {}", call.method, call.path),
+    };
+    Ok(Need { action: format!("iot:{action}"), resource, prefix: None, by: action.to_owned() })
 }
 
 #[cfg(test)]

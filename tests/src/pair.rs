@@ -122,9 +122,9 @@ impl Pair {
             eprintln!("SKIPPED: MILLRACE_TEST_PYTHON and MILLRACE_TEST_RECORD are not set; run `cargo xtask e2e`");
             return Ok(None);
         }
-        let [here, there, broker_here, broker_there] = free_addresses()?;
-        let Some(primary) = region(name, playing, Side::Primary, here, broker_here, there) else { return Ok(None) };
-        let Some(other) = region(name, playing, Side::Other, there, broker_there, here) else { return Ok(None) };
+        let [here, there, own_broker, other_broker] = free_addresses()?;
+        let Some(primary) = region(name, playing, Side::Primary, here, own_broker, there) else { return Ok(None) };
+        let Some(other) = region(name, playing, Side::Other, there, other_broker, here) else { return Ok(None) };
         let pair = Self { regions: [primary, other] };
         tokio::try_join!(pair.start_again(Side::Primary), pair.start_again(Side::Other))?;
         Ok(Some(pair))

@@ -22,6 +22,8 @@ pub struct Call {
     pub function: String,
     /// As its signature names it, such as `dynamodb`.
     pub service: String,
+    /// Where it went, as its signature says.
+    pub region: String,
     /// `X-Amz-Target`, where the service speaks in that way.
     pub target: Option<String>,
     /// `GET`, `PUT`, …
@@ -181,7 +183,9 @@ fn note(request: &Message, answer: &Message, heard: &Heard) {
     // `AWS4-HMAC-SHA256 Credential=KEY/DATE/REGION/SERVICE/aws4_request, …`
     let credential = request.header("authorization").and_then(|text| text.split("Credential=").nth(1));
     let mut parts = credential.unwrap_or_default().split('/');
-    let (key, service) = (parts.next().unwrap_or_default().to_owned(), parts.nth(2).unwrap_or_default().to_owned());
+    let key = parts.next().unwrap_or_default().to_owned();
+    let region = parts.nth(1).unwrap_or_default().to_owned();
+    let service = parts.next().unwrap_or_default().to_owned();
     let mut functions = heard.functions.lock().unwrap_or_else(PoisonError::into_inner);
     let function =
         functions.entry(key).or_insert_with_key(|key| who_has(&format!("AWS_ACCESS_KEY_ID={key}")).unwrap_or_default());
@@ -189,6 +193,7 @@ fn note(request: &Message, answer: &Message, heard: &Heard) {
     let call = Call {
         function: function.clone(),
         service,
+        region,
         target: request.header("x-amz-target").map(str::to_owned),
         method: words.next().unwrap_or_default().to_owned(),
         path: words.next().unwrap_or_default().to_owned(),

@@ -114,6 +114,12 @@ impl World {
         Some(world.at(endpoint))
     }
 
+    /// The same account in another Region that the same emulator plays.
+    #[must_use]
+    pub fn in_region(&self, region: &str) -> Self {
+        Self { region: region.to_owned(), ..self.clone() }.at(&self.endpoint)
+    }
+
     /// The same account and Region, where another emulator plays them.
     #[must_use]
     pub fn at(&self, endpoint: &str) -> Self {

@@ -233,6 +233,17 @@ async fn an_analyzers_life(models: &Stack) -> Result<()> {
     Ok(())
 }
 
+/// Actions that know no resources (Service Authorization Reference).
+const WITHOUT_RESOURCES: [&str; 7] = [
+    "cloudwatch:PutMetricData",
+    "iot:ListCertificates",
+    "iot:ListPolicies",
+    "iot:ListThings",
+    "iot:ListTopicRules",
+    "sagemaker:ListEndpointConfigs",
+    "sagemaker:ListModels",
+];
+
 /// A line of the table: what is granted, and what it is used by.
 #[derive(Default)]
 struct Line {
@@ -260,8 +271,7 @@ fn compare(title: &str, needs: &BTreeSet<Need>, grants: &[Grant], table: &mut St
         if !needs.iter().any(|need| grant.allows(need)) {
             wrong.push(format!("{title}: extra {} on {} (statement {})", grant.action, grant.resource, grant.sid));
         }
-        // The only action here that knows no resources.
-        if grant.resource == "*" && grant.action != "cloudwatch:PutMetricData" {
+        if grant.resource == "*" && !WITHOUT_RESOURCES.contains(&grant.action.as_str()) {
             wrong.push(format!("{title}: {} on everything (statement {})", grant.action, grant.sid));
         }
     }
@@ -374,6 +384,132 @@ async fn each_role_grants_what_its_function_uses_and_nothing_else() -> Result<()
     println!("{table}");
     let folder = World::record().context("MILLRACE_TEST_RECORD is not set")?;
     std::fs::write(folder.join("roles.md"), &table).context("cannot write the table")?;
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Ok(())
+}
+
+/// What the checker asks of SageMaker, which the emulator does not play beyond refusing to know it.
+fn of_models(account: &str) -> Vec<Need> {
+    let described = [("DescribeModel", "model/m"), ("DescribeEndpointConfig", "endpoint-config/c")];
+    let regions = [HERE, PEER].into_iter();
+    let need = |action: &str, resource: String| Need {
+        action: format!("sagemaker:{action}"),
+        resource,
+        prefix: None,
+        by: format!("{action}, not played here"),
+    };
+    regions
+        .flat_map(|region| {
+            let lists = ["ListModels", "ListEndpointConfigs"].map(|action| need(action, "*".to_owned()));
+            let of = |resource: &str| format!("arn:aws:sagemaker:{region}:{account}:{resource}");
+            lists.into_iter().chain(described.map(|(action, resource)| need(action, of(resource))))
+        })
+        .collect()
+}
+
+/// A pair in the one emulator that is listened to: deployed by command, with what there is to look at on both sides.
+async fn a_pair_is_deployed(world: &World, environment: &str) -> Result<()> {
+    let cli = world.cli.as_ref().context("MILLRACE_TEST_CLI is not set; run `cargo xtask e2e`")?;
+    let zips = world.zip.parent().and_then(std::path::Path::parent).context("a zip lies in its function's folder")?;
+    let run = |verb: &[&str], arguments: &[&str]| -> Result<()> {
+        let mut command = world.command(cli);
+        command.args(verb).args(["--environment", environment]).args(arguments);
+        let output = command.output().context("the command does not run")?;
+        ensure!(output.status.success(), "{verb:?}: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
+    };
+    let zips = zips.display().to_string();
+    let settings = [
+        "--peer",
+        PEER,
+        "--code",
+        &zips,
+        "--tenant",
+        "acme",
+        "--yes",
+        "-p",
+        "pipeline:S3PathStyle=true",
+        "-p",
+        "alerts:S3PathStyle=true",
+        "-p",
+        "dr:S3PathStyle=true",
+        "-p",
+        "dr:WatchSeconds=1",
+    ];
+    run(&["deploy"], &settings)?;
+    // The replicas, which the emulator makes where it is asked itself.
+    for table in ["results", "checkpoints"] {
+        let replica = json!({ "Create": { "RegionName": PEER } });
+        let update = json!({ "TableName": format!("millrace-{environment}-{table}"), "ReplicaUpdates": [replica] });
+        let target = [("X-Amz-Target", "DynamoDB_20120810.UpdateTable")];
+        world.rest("dynamodb", "POST", "/", &target, &update.to_string())?;
+    }
+    run(&["deploy"], &[&settings[..], &["--both"]].concat())?;
+
+    let attributes = json!({ "tenant": "acme", "env": environment, "project": "millrace" });
+    let thing = json!({ "attributePayload": { "attributes": attributes } }).to_string();
+    world.rest("iot", "POST", "/things/pump-7", &[], &thing)?;
+    e2e::Identity::new(world, &format!("millrace-{environment}-acme-device"))?.attach(world, "pump-7")?;
+    run(&["dr", "sync"], &["--peer", PEER])?;
+    #[expect(clippy::disallowed_methods, reason = "the folder of a day is of the day on which the test runs")]
+    let now = aws_sdk_s3::primitives::DateTime::from(SystemTime::now());
+    let day: String = now.fmt(aws_sdk_s3::primitives::DateTimeFormat::DateTime)?.chars().take(10).collect();
+    for region in [HERE, PEER] {
+        let lake = format!("millrace-{environment}-{}-{region}", world.account);
+        let model = json!({ "sha256": "aa", "bytes": 4 }).to_string();
+        for (key, body) in [
+            (format!("bronze/dt={day}/{region}/0.zst"), "x".to_owned()),
+            ("models/heat/1/model.json".to_owned(), model),
+        ] {
+            let s3 = world.in_region(region).s3;
+            let put = s3.put_object().bucket(&lake).key(&key).body(ByteStream::from(body.into_bytes()));
+            put.send().await.with_context(|| format!("cannot store {key}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Lets a function's role do this, whatever it is asked of, by a policy that is none of its own.
+fn may_besides(world: &World, function: &str, action: &str) -> Result<()> {
+    let path = format!("/2015-03-31/functions/{function}/configuration");
+    let configuration: Value = serde_json::from_str(&world.rest("lambda", "GET", &path, &[], "")?)?;
+    let role = configuration["Role"].as_str().and_then(|arn| arn.rsplit('/').next()).context("no role")?;
+    let statement = json!({ "Effect": "Allow", "Action": action, "Resource": "*" });
+    let document = json!({ "Version": "2012-10-17", "Statement": [statement] });
+    let name = format!("{function}-besides");
+    let form = [("PolicyName".to_owned(), name.clone()), ("PolicyDocument".to_owned(), document.to_string())];
+    world.query("iam", "2010-05-08", "CreatePolicy", &form)?;
+    let arn = format!("arn:aws:iam::{}:policy/{name}", world.account);
+    let form = [("RoleName".to_owned(), role.to_owned()), ("PolicyArn".to_owned(), arn)];
+    world.query("iam", "2010-05-08", "AttachRolePolicy", &form).map(drop)
+}
+
+#[tokio::test]
+async fn the_checkers_role_grants_in_both_regions_what_it_looks_at_and_nothing_else() -> Result<()> {
+    let Some(like) = World::enforcing() else { return Ok(()) };
+    if like.cli.is_none() {
+        return Ok(());
+    }
+    let Some(recorder) = Recorder::start().await? else { return Ok(()) };
+    let world = recorder.world(&like);
+    let environment = format!("r{}", std::process::id() % 1_000_000);
+    a_pair_is_deployed(&world, &environment).await?;
+    let checker = format!("millrace-{environment}-replication-checker");
+    // AWS asks of the policy (Service Authorization Reference, "Actions defined by AWS IoT"), the emulator of everything.
+    may_besides(&world, &checker, "iot:ListTargetsForPolicy")?;
+    // The second finds the ledger and the report of the first.
+    for _ in 0..2 {
+        invoke(&world, &checker, include_str!("../../events/replication-tick.json"))?;
+    }
+    let mut looked = used(&recorder, &world, &checker, 0)?;
+    looked.extend(of_models(&world.account));
+    let log = format!("arn:aws:logs:{HERE}:{}:log-group:/aws/lambda/{checker}:*", world.account);
+    looked.extend(by_lambda(&[], "", "", &log).into_iter().filter(|need| need.action.starts_with("logs:")));
+    let mut table = "# What the checker uses and is granted\n".to_owned();
+    let wrong = compare("replication-checker, two Regions", &looked, &grants(&world, &checker)?, &mut table);
+    println!("{table}");
+    let folder = World::record().context("MILLRACE_TEST_RECORD is not set")?;
+    std::fs::write(folder.join("roles-pair.md"), &table).context("cannot write the table")?;
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     Ok(())
 }

@@ -281,7 +281,7 @@ fn due(desk: &mut super::Desk) -> Vec<Line> {
         let lag = u64::try_from(way.lag.as_micros()).unwrap_or(u64::MAX);
         let disorder = u64::try_from(way.disorder.as_micros()).unwrap_or(u64::MAX);
         // Each line has its own, the same at every look (Knuth, The Art of Computer Programming, volume 3, section 6.4).
-        let spread = (line.place.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) * disorder.min(1 << 31) >> 32;
+        let spread = ((line.place.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) * disorder.min(1 << 31)) >> 32;
         (!way.is_paused).then(|| line.at_us.saturating_add(lag).saturating_add(spread))
     };
     let mut ready: Vec<(u64, usize)> = Vec::new();
