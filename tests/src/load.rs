@@ -54,8 +54,8 @@ pub enum Publishing {
 pub struct Ledger {
     /// Readings that each Region has taken, and when.
     pub taken: [BTreeMap<Reading, Instant>; 2],
-    /// Devices that ran hot.
-    pub hot: BTreeSet<String>,
+    /// Devices that ran hot, and since when.
+    pub hot: BTreeMap<String, Instant>,
     /// Readings that nobody took yet.
     pub kept: usize,
     /// When devices were told of a Region, in order.
@@ -245,7 +245,7 @@ async fn send(
         };
         for record in &round {
             if String::from_utf8_lossy(&record.payload).contains(r#""temperature":95.0"#) {
-                shared.ledger().hot.insert(record.reading.0.clone());
+                shared.ledger().hot.entry(record.reading.0.clone()).or_insert_with(Instant::now);
             }
         }
         kept.extend(round);

@@ -161,6 +161,8 @@ struct Standing {
     known: Option<Epoch>,
     /// The newest move that either knows.
     last: Option<Kept>,
+    /// Whether the Region that is left answered.
+    other_answered: bool,
 }
 
 impl Standing {
@@ -189,6 +191,8 @@ pub struct Ran {
     pub record: Move,
     /// Whether there was anything to do.
     pub was_needed: bool,
+    /// Whether the other Region was asked who has the say, and answered. If not, it may have moved without this one's hearing of it.
+    pub other_answered: bool,
 }
 
 impl<S: Stores, R: Reach> Mover<'_, S, R> {
@@ -198,6 +202,7 @@ impl<S: Stores, R: Reach> Mover<'_, S, R> {
     /// [`MoveError`]; what was done until then is kept, and the next run goes on from there.
     pub async fn run(&self, mut tell: impl FnMut(Step, Option<&Done>)) -> Result<Ran, MoveError> {
         let standing = self.standing().await?;
+        let other_answered = standing.other_answered;
         let mut kept = match self.former(&standing)? {
             Some(former) => former.clone(),
             None if standing.is_active(&self.to.region) => return Ok(self.already(standing)),
@@ -217,7 +222,7 @@ impl<S: Stores, R: Reach> Mover<'_, S, R> {
         }
         kept.record.ended = Some((self.now)());
         record::save(&self.to.stores, &mut kept).await?;
-        Ok(Ran { record: kept.record, was_needed: true })
+        Ok(Ran { record: kept.record, was_needed: true, other_answered })
     }
 
     /// What [`Self::run`] would do now; nothing where the Region has the say already. Nothing is written.
@@ -306,7 +311,7 @@ impl<S: Stores, R: Reach> Mover<'_, S, R> {
         let last = standing.last.as_ref().map(|last| &last.record).filter(|last| last.to == self.to.region);
         let record =
             last.cloned().unwrap_or_else(|| Move { ended: Some(since), ..self.fresh(standing.epoch(), since) });
-        Ran { record, was_needed: false }
+        Ran { record, was_needed: false, other_answered: standing.other_answered }
     }
 
     fn fresh(&self, epoch: u64, began: Timestamp) -> Move {
@@ -377,15 +382,16 @@ impl<S: Stores, R: Reach> Mover<'_, S, R> {
         let (stores, stream) = (&self.to.stores, &self.stream);
         let (epoch, last) =
             (stores.load_epoch(stream).await?, record::newest(stores, stream, 1).await?.into_iter().next());
-        let there = self.ask_from("load epoch", self.from.stores.load_epoch(stream)).await.ok().flatten();
+        let there = self.ask_from("load epoch", self.from.stores.load_epoch(stream)).await;
+        let other_answered = there.is_ok();
         let others =
             self.ask_from("list moves", record::newest(&self.from.stores, stream, 1)).await.unwrap_or_default();
-        let known = [epoch, there].into_iter().flatten().max_by_key(|epoch| epoch.epoch);
+        let known = [epoch, there.ok().flatten()].into_iter().flatten().max_by_key(|epoch| epoch.epoch);
         // The same move in both is read where it is written: here.
         let other = others
             .into_iter()
             .next()
             .filter(|other| last.as_ref().is_none_or(|own: &Kept| own.record.epoch < other.record.epoch));
-        Ok(Standing { known, last: other.or(last) })
+        Ok(Standing { known, last: other.or(last), other_answered })
     }
 }

@@ -21,7 +21,7 @@ enum Place {
     Frame,
     /// What runs: functions and services. They do not know each other.
     Service,
-    /// What reads what services have written.
+    /// What reads what services have written, or tells them where to go on.
     Reader,
     /// What brings everything together.
     Top,
@@ -43,7 +43,7 @@ fn place(package: &str) -> Option<Place> {
         | "event-source"
         | "model-server"
         | "tenancy" => Place::Service,
-        "backup" | "lake" => Place::Reader,
+        "backup" | "failover" | "lake" => Place::Reader,
         "millrace" | "e2e" | "simulation" | "fuzzing" | "cost-model" => Place::Top,
         _ => return None,
     })

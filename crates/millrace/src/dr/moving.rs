@@ -213,9 +213,17 @@ pub(super) async fn moved(mover: &Mover<'_, Aws, Reached>, ui: &Ui) -> anyhow::R
     let ran = Box::pin(mover.run(telling)).await;
     bar.finish_and_clear();
     let ran = ran?;
-    let (record, to) = (ran.record, &mover.to.region);
+    let to = &mover.to.region;
+    let record = ran.record;
     if !ran.was_needed {
         ui.note(format_args!("{to} has the say already, since {}: nothing was done", record.began));
+        if !ran.other_answered {
+            ui.warn(format_args!(
+                "{} does not answer: if it took over while {to} was cut off, {to} does not know of it yet; ask again when the two \
+                 hear each other",
+                mover.from.region
+            ));
+        }
     } else if let Some(ended) = record.ended {
         let seconds = ended.millis().saturating_sub(record.began.millis()) as f64 / 1_000.0;
         ui.note(format_args!("{to} has the say in epoch {}; the move took {seconds:.1} s", record.epoch));
