@@ -147,6 +147,7 @@ async fn an_environment_is_made_left_alone_and_taken_down_by_command() -> Result
         ("analytics".to_owned(), json!("absent"), Value::Null),
         ("models".to_owned(), json!("absent"), Value::Null),
         complete("observability", Value::Null),
+        ("dr".to_owned(), json!("absent"), Value::Null),
         complete("tenant-acme", Value::Null),
     ];
     assert_eq!(desk.status()?, deployed);
@@ -271,48 +272,6 @@ async fn what_exists_under_a_name_that_is_needed_is_shown_and_adopted_with_what_
     let resource = desk.output("pipeline", "FailureQueueName")?;
     assert_eq!(resource, name);
     desk.data("destroy", &["--yes", "--delete-data", &desk.environment]).map(drop)
-}
-
-/// The two Regions of a pair, each with its own stacks, told of each other.
-#[tokio::test]
-async fn a_pair_of_regions_is_two_deployments_that_name_each_other() -> Result<()> {
-    let Some(world) = World::enforcing() else { return Ok(()) };
-    let Some(primary) = Desk::new(&world)? else { return Ok(()) };
-    primary.words("deploy", &[&PATH_STYLE[..], &["--peer", "eu-west-1"]].concat())?;
-    let dr =
-        Desk { environment: primary.environment.clone(), region: "eu-west-1", ..Desk::new(&world)?.context("a desk")? };
-    let lake = primary.output("storage", "LakeBucketName")?;
-    let stream = primary.output("storage", "ResultsStreamArn")?.replace("us-east-1", "eu-west-1");
-    let settings = [
-        "--peer".to_owned(),
-        "us-east-1".to_owned(),
-        "-p".to_owned(),
-        "storage:Standing=dr".to_owned(),
-        "-p".to_owned(),
-        format!("alerts:ResultsStreamArn={stream}"),
-        "-p".to_owned(),
-        format!("storage:ReplicaBucketName={lake}"),
-        "-p".to_owned(),
-        format!("observability:ReplicaBucketName={lake}"),
-    ];
-    let settings: Vec<&str> = PATH_STYLE.into_iter().chain(settings.iter().map(String::as_str)).collect();
-    let made = dr.words("deploy", &settings)?;
-    // The emulator's change sets list what a condition leaves out; it does not make it.
-    let is_made = |resource: &str| made.lines().any(|line| line.contains("CREATE_COMPLETE") && line.contains(resource));
-    assert!(is_made(" Lake (") && is_made(" ReplicationRole (") && !is_made("Table ("), "{made}");
-    let nothing = dr.words("deploy", &settings)?;
-    assert!(nothing.contains("0 stacks are created, 0 updated, 6 need nothing"), "{nothing}");
-    for desk in [&primary, &dr] {
-        assert!(desk.output("storage", "LakeBucketName")?.ends_with(desk.region));
-    }
-    let path =
-        format!("/2015-03-31/functions/{}/configuration?Qualifier=live", primary.output("pipeline", "ScorerName")?);
-    let scorer: Value = serde_json::from_str(&world.rest("lambda", "GET", &path, &[], "")?)?;
-    assert_eq!(scorer["Environment"]["Variables"]["MILLRACE_PEER_REGION"], "eu-west-1");
-    for desk in [&dr, &primary] {
-        desk.data("destroy", &["--yes", "--delete-data", &desk.environment])?;
-    }
-    Ok(())
 }
 
 #[tokio::test]

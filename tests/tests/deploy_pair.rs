@@ -61,6 +61,15 @@ async fn both_regions_are_deployed_by_one_command_and_the_second_time_nothing_ch
     for side in Side::BOTH {
         let again = twins.deploy_with(side, &["--both"])?;
         ensure!(again.contains("0 stacks are created, 0 updated, 16 need nothing"), "{again}");
+        let path = format!("/2015-03-31/functions/{}/configuration?Qualifier=live", twins.named("kinesis-scorer"));
+        let scorer: serde_json::Value =
+            serde_json::from_str(&twins.world(side).rest("lambda", "GET", &path, &[], "")?)?;
+        ensure!(scorer["Environment"]["Variables"]["MILLRACE_PEER_REGION"] == side.across().region(), "{scorer}");
+    }
+    for side in [Side::Other, Side::Primary] {
+        let gone = twins.millrace(side, &["destroy"], &["--yes", "--delete-data", twins.environment()])?;
+        ensure!(gone.status.success(), "{gone:?}");
+        ensure!(parameters(twins.world(side), &twins.named("dr")).is_err(), "dr stays in {}", side.region());
     }
     Ok(())
 }
