@@ -7,7 +7,7 @@
 
 use anomaly_core::Timestamp;
 use platform::model::{Entry, EntryChange};
-use platform::ports::{ChangeEntries, ChangeError, LoadEntry, StoreError};
+use platform::ports::{ChangeEntries, ChangeError, LoadEntry, LoadEpoch, StoreError};
 use serde::{Deserialize, Serialize};
 
 use crate::body::body;
@@ -38,11 +38,26 @@ pub async fn load<W: LoadEntry + Sync>(world: &W) -> Result<Option<(Active, u64)
 
 /// Whether this region is to tell people.
 ///
+/// A move writes twice who has the say: here, and as the epoch of the stream, in another table. The newer of the two holds, so that
+/// a region that was cut off is quiet as soon as either has reached it.
+///
 /// # Errors
 /// As [`load`].
-pub async fn is_active<W: LoadEntry + Sync>(world: &W, region: &str) -> Result<bool, StoreError> {
-    let active = load(world).await?;
-    Ok(active.is_none_or(|(active, _)| active.region == region || tooth!("active-not-looked-at")))
+pub async fn is_active<W>(world: &W, region: &str, stream: Option<&str>) -> Result<bool, StoreError>
+where
+    W: LoadEntry + LoadEpoch + Sync,
+{
+    let epoch = match stream {
+        Some(stream) => world.load_epoch(stream).await?,
+        None => None,
+    };
+    let active = load(world).await?.map(|(active, _)| (active.region, active.since));
+    let epoch = epoch.map(|epoch| (epoch.active, epoch.since));
+    let has_say = match (active, epoch) {
+        (Some(active), Some(epoch)) => Some(if epoch.1 >= active.1 { epoch.0 } else { active.0 }),
+        (active, epoch) => active.or(epoch).map(|(region, _)| region),
+    };
+    Ok(has_say.is_none_or(|has_say| has_say == region || tooth!("active-not-looked-at")))
 }
 
 /// Gives a region the say. `false`: it has it already. Safe to repeat.

@@ -99,6 +99,11 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
         &self.world
     }
 
+    /// Whether this region is to tell people.
+    async fn has_say(&self) -> Result<bool, StoreError> {
+        active::is_active(&self.world, &self.config.region, self.config.stream.as_deref()).await
+    }
+
     /// Takes a batch of changes. `remaining` is how much time there is; what cannot be sent in it is sent by the tick.
     ///
     /// # Errors
@@ -110,7 +115,7 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
         remaining: &(dyn Fn() -> Duration + Sync),
     ) -> Result<Outcome, StoreError> {
         let mut outcome = Outcome::default();
-        if !active::is_active(&self.world, &self.config.region).await? {
+        if !self.has_say().await? {
             return Ok(outcome);
         }
         let mut claimed = Vec::new();

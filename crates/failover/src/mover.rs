@@ -1,11 +1,12 @@
 //! A move from its first step to its last: which epoch it begins, which steps are still to do, and what is kept of each.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anomaly_core::Timestamp;
 use platform::model::Epoch;
-use platform::ports::StoreError;
+use platform::ports::{StoreError, StoreErrorKind};
 
 use crate::card::PairCard;
 use crate::pieces;
@@ -15,8 +16,10 @@ use crate::side::{Reach, Side, Stores, within};
 /// How long is waited, and for what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bounds {
-    /// For each answer of the Region that is left. It may be lost: a call that hangs must not hold up the move.
+    /// For the first answer of the Region that is left. It may be lost: a call that hangs must not hold up the move.
     pub answer: Duration,
+    /// For each further one, after one that did not come.
+    pub answer_again: Duration,
     /// For what that Region committed to arrive: the steps `drain` and `pieces` together, and `reconcile` as long again.
     pub drain: Duration,
     /// How long nothing more must have arrived from a Region that does not answer, to be taken for all there is.
@@ -32,6 +35,7 @@ impl Default for Bounds {
     fn default() -> Self {
         Self {
             answer: Duration::from_secs(3),
+            answer_again: Duration::from_millis(500),
             drain: Duration::from_secs(10),
             quiet: Duration::from_secs(2),
             verify: Duration::from_secs(120),
@@ -153,6 +157,8 @@ pub struct Mover<'s, S, R> {
     pub bounds: Bounds,
     /// The clock.
     pub now: fn() -> Timestamp,
+    /// Whether the Region that is left has not answered in time once.
+    pub(crate) is_silent: AtomicBool,
 }
 
 /// What the Regions say before anything is done.
@@ -195,7 +201,19 @@ pub struct Ran {
     pub other_answered: bool,
 }
 
-impl<S: Stores, R: Reach> Mover<'_, S, R> {
+impl<'s, S: Stores, R: Reach> Mover<'s, S, R> {
+    /// From one Region to the other, with the usual bounds and by this clock.
+    pub fn new(
+        from: &'s Side<S, R>,
+        to: &'s Side<S, R>,
+        stream: impl Into<String>,
+        purpose: Purpose,
+        now: fn() -> Timestamp,
+    ) -> Self {
+        let (stream, bounds) = (stream.into(), Bounds::default());
+        Self { from, to, stream, purpose, abandon: false, bounds, now, is_silent: AtomicBool::new(false) }
+    }
+
     /// Moves: begins, or goes on with what was begun. `tell` hears of each step before it begins (`None`) and when it is done.
     ///
     /// # Errors
@@ -288,7 +306,12 @@ impl<S: Stores, R: Reach> Mover<'_, S, R> {
         verb: &'static str,
         call: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
-        within(self.bounds.answer, verb, &self.from.region, call).await
+        let is_silent = self.is_silent.load(Ordering::Relaxed);
+        let patience = if is_silent { self.bounds.answer_again } else { self.bounds.answer };
+        let answer = within(patience, verb, &self.from.region, call).await;
+        let is_late = answer.as_ref().is_err_and(|error| error.kind == StoreErrorKind::Unavailable);
+        self.is_silent.store(is_late, Ordering::Relaxed);
+        answer
     }
 
     /// Tenants whose devices are told: those of the card, and those with a profile.

@@ -34,7 +34,7 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
     /// The store's, when it cannot be told what is due; or the first of those that made something wait for the next tick.
     pub async fn tick(&self, now: Timestamp, remaining: &(dyn Fn() -> Duration + Sync)) -> Result<Done, StoreError> {
         let mut done = Done::default();
-        if !active::is_active(&self.world, &self.config.region).await? {
+        if !self.has_say().await? {
             return Ok(done);
         }
         let (mut claimed, mut failed) = (Vec::new(), None);
@@ -72,7 +72,7 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
     /// # Errors
     /// The store's, or those of [`PutPulses::put_pulses`].
     pub async fn pulse(&self, pulses: &impl PutPulses, now: Timestamp) -> Result<usize, StoreError> {
-        if active::is_active(&self.world, &self.config.region).await? { pulses.put_pulses(now).await } else { Ok(0) }
+        if self.has_say().await? { pulses.put_pulses(now).await } else { Ok(0) }
     }
 
     /// One thing that is due, read anew: the index may be late.

@@ -1,8 +1,10 @@
 //! One device: what is told of it, and that it is told once.
 
+use alert_fanout::config::Config;
+use alert_fanout::fanout::Fanout;
 use anomaly_core::Severity;
 use anomaly_core::incident::{Matcher, Silence};
-use platform::model::{Entry, EntryChange};
+use platform::model::{Entry, EntryChange, Epoch};
 use platform::ports::{ChangeEntries as _, ListEntries as _, Order};
 use platform::sim::SimWorld;
 
@@ -107,6 +109,26 @@ fn the_region_that_has_not_the_say_is_quiet_and_tells_what_was_missed_when_it_ha
         assert!(alert_fanout::active::switch(&world, "local", at(70)).await.unwrap());
         assert!(!alert_fanout::active::switch(&world, "local", at(71)).await.unwrap(), "it has the say already");
         tick_through(&fanout, 120, 300).await;
+        assert_eq!(only(&world, &receiver, "ops").await, ["opened"]);
+    });
+}
+
+#[test]
+fn a_region_that_hears_of_a_newer_epoch_alone_is_quiet() {
+    block_on(async {
+        let (world, receiver) = (world(), Receiver::default());
+        let config = Config { stream: Some("plant".to_owned()), ..Config::local("unused") };
+        let fanout = Fanout::new(world.clone(), receiver.clone(), config);
+        alert_fanout::active::switch(&world, "local", at(0)).await.unwrap();
+        let moved = Epoch { epoch: 2, active: "elsewhere".to_owned(), since: at(3) };
+        world.place_epoch("plant", &moved);
+        let began = store(&world, &[finding("oven-1", 5, Severity::Warning)], &[state("oven-1", 5, true)]).await;
+        take(&fanout, &began, at(6)).await;
+        assert!(receiver.got().is_empty(), "the say was given away, and the item that says so has not arrived");
+        // What is written later than the epoch holds.
+        alert_fanout::active::switch(&world, "elsewhere", at(7)).await.unwrap();
+        alert_fanout::active::switch(&world, "local", at(8)).await.unwrap();
+        fanout.tick(at(60), &in_time).await.unwrap();
         assert_eq!(only(&world, &receiver, "ops").await, ["opened"]);
     });
 }

@@ -203,7 +203,9 @@ pub(crate) fn mover<'p>(
     to: &'p Side<SimWorld, Hand>,
     purpose: Purpose,
 ) -> Mover<'p, SimWorld, Hand> {
-    Mover { from, to, stream: STREAM.to_owned(), purpose, abandon: false, bounds: bounds(), now }
+    let mut mover = Mover::new(from, to, STREAM, purpose, now);
+    mover.bounds = bounds();
+    mover
 }
 
 /// As a person has them, but for the last: nothing here takes longer than a moment.

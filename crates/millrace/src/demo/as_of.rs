@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anomaly_core::{DeviceStatus, Timestamp};
 use platform::embedded::Local;
-use platform::model::{Checkpoint, Entry, EntryChange, EntryKey, Key, ShardId, StateRecord};
+use platform::model::{Checkpoint, Entry, EntryChange, EntryKey, Epoch, Key, ShardId, StateRecord};
 use platform::ports::{
     AnomalyQuery, ChangeEntries, ChangeError, FindAnomalies, FindDue, GetDeviceState, GetObject, GetTagged,
-    ListCheckpoints, ListDay, ListEntries, ListObjects, Listed, LoadEntry, Order, StoreError, Tagged,
+    ListCheckpoints, ListDay, ListEntries, ListObjects, Listed, LoadEntry, LoadEpoch, Order, StoreError, Tagged,
 };
 
 /// Clones share what they know.
@@ -67,6 +67,12 @@ impl GetDeviceState for AsOf {
         let is_abnormal = |state: &StateRecord| state.status == DeviceStatus::Abnormal;
         let is_hidden = coming.front().is_some_and(|next| !is_abnormal(next));
         Ok(now.clone().filter(|now| is_abnormal(now) || !is_hidden))
+    }
+}
+
+impl LoadEpoch for AsOf {
+    async fn load_epoch(&self, stream: &str) -> Result<Option<Epoch>, StoreError> {
+        self.local.load_epoch(stream).await
     }
 }
 

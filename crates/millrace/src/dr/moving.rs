@@ -164,8 +164,8 @@ pub(crate) fn run(args: &Args, purpose: Purpose, ui: &Ui) -> anyhow::Result<()> 
     let environment = &args.environment.environment;
     block_on(async {
         let pair = Pair::find(environment, &args.to, &args.both, ui).await?;
-        let mover =
-            Mover { abandon: args.abandon, ..mover(&pair.from, &pair.to, &pair.stream, purpose, &args.waiting) };
+        let mut mover = mover(&pair.from, &pair.to, &pair.stream, purpose, &args.waiting);
+        mover.abandon = args.abandon;
         if args.dry_run {
             let planned = mover.plan().await?;
             if planned.is_empty() {
@@ -197,8 +197,9 @@ pub(super) fn mover<'p>(
     purpose: Purpose,
     waiting: &Waiting,
 ) -> Mover<'p, Aws, Reached> {
-    let now = platform::clock::now;
-    Mover { from, to, stream: stream.to_owned(), purpose, abandon: false, bounds: waiting.bounds(), now }
+    let mut mover = Mover::new(from, to, stream, purpose, platform::clock::now);
+    mover.bounds = waiting.bounds();
+    mover
 }
 
 /// Moves, telling each step.

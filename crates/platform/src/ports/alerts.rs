@@ -5,7 +5,8 @@ use std::future::Future;
 use anomaly_core::Timestamp;
 
 use super::{
-    FindAnomalies, GetDeviceState, GetObject, GetTagged, ListCheckpoints, ListObjects, StoreError, StoreErrorKind,
+    FindAnomalies, GetDeviceState, GetObject, GetTagged, ListCheckpoints, ListObjects, LoadEpoch, StoreError,
+    StoreErrorKind,
 };
 use crate::model::{Entry, EntryChange, EntryKey, TRANSACTION_ITEMS_MAX, TableChange};
 
@@ -119,6 +120,7 @@ pub trait ForgetChanges {
 /// All that alerting needs.
 pub trait AlertWorld:
     LoadEntry
+    + LoadEpoch
     + ListEntries
     + ChangeEntries
     + FindDue
@@ -136,6 +138,7 @@ pub trait AlertWorld:
 
 impl<W> AlertWorld for W where
     W: LoadEntry
+        + LoadEpoch
         + ListEntries
         + ChangeEntries
         + FindDue

@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anomaly_core::Timestamp;
 use platform::model::{
-    AnomalyRecord, Checkpoint, ContentHash, Entry, EntryChange, EntryKey, Key, ShardId, StateRecord,
+    AnomalyRecord, Checkpoint, ContentHash, Entry, EntryChange, EntryKey, Epoch, Key, ShardId, StateRecord,
 };
 use platform::ports::{
     AnomalyQuery, ChangeEntries, ChangeError, FindAnomalies, FindDue, GetDeviceState, GetObject, GetTagged,
-    ListCheckpoints, ListDay, ListEntries, ListObjects, Listed, LoadEntry, Order, StoreError, Tagged,
+    ListCheckpoints, ListDay, ListEntries, ListObjects, Listed, LoadEntry, LoadEpoch, Order, StoreError, Tagged,
 };
 use platform::sim::{Fault, SimWorld, When};
 
@@ -58,6 +58,12 @@ impl TellingWorld {
         let (fault, _ticket) = self.gate.ask(self.process, verb, target).await;
         self.arm(fault);
         call.await
+    }
+}
+
+impl LoadEpoch for TellingWorld {
+    async fn load_epoch(&self, stream: &str) -> Result<Option<Epoch>, StoreError> {
+        self.read("load epoch", stream, self.store.load_epoch(stream)).await
     }
 }
 
