@@ -5,9 +5,10 @@
 //! what was typed and printed is left in `journey.txt` of the run's record.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 use e2e::{Subscriber, Transcript, World, broker_authority, inventory, until};
@@ -16,6 +17,8 @@ use serde_json::Value;
 const WITHIN: Duration = Duration::from_mins(2);
 const DEVICE: &str = "pump-1";
 const TENANT: &str = "acme";
+/// A device of which there is history and nothing in the stream.
+const NEWCOMER: &str = "press-9";
 /// Above the built-in limit of 80 °C.
 const HOT: &str = r#"{"temperature":95}"#;
 
@@ -99,6 +102,18 @@ impl Terminal {
     }
 }
 
+/// A day of a healthy machine, a reading a minute, which ended an hour ago.
+fn history() -> Result<String> {
+    #[expect(clippy::disallowed_methods, reason = "history is what was before now")]
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock stands before 1970")?.as_secs();
+    let mut text = String::from("timestamp,device,metric,value\n");
+    for minute in (60..60 + 24 * 60_u32).rev() {
+        let ripple = f64::from(minute * 7 % 11) / 10.0;
+        writeln!(text, "{},{NEWCOMER},temperature,{:.2}", now - u64::from(minute) * 60_u64, 57.0 + ripple)?;
+    }
+    Ok(text)
+}
+
 impl Drop for Terminal {
     fn drop(&mut self) {
         // What is left in the folder for temporary files is nobody's loss.
@@ -128,6 +143,13 @@ async fn from_an_empty_account_to_a_message_and_back() -> Result<()> {
     let broker = world.broker.clone().context("there is no broker")?;
     let proof = ["--broker", &broker, "--ca", "ca.pem"];
     terminal.of_environment(&[&["tenant", "verify", TENANT], &proof[..]].concat())?;
+
+    terminal.transcript.say("what a machine did before its stream began");
+    std::fs::write(terminal.folder.join("history.csv"), history()?).context("cannot write the history")?;
+    let learned = terminal.of_environment(&["backfill", "history.csv", "--tenant", TENANT])?;
+    ensure!(learned.contains(NEWCOMER) && learned.contains(",new"), "{learned}");
+    let again = terminal.of_environment(&["backfill", "history.csv", "--tenant", TENANT])?;
+    ensure!(again.contains(NEWCOMER) && again.contains("known, stays as it is"), "{again}");
 
     terminal.transcript.say("a bad reading, and who hears of it");
     let own = format!("certificates/{TENANT}/{DEVICE}");
