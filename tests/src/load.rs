@@ -34,6 +34,10 @@ const HOT_EVERY: usize = 4;
 const HOT: f64 = 95.0;
 /// Longest wait for a stream's answer. A Region that is frozen gives none.
 const ANSWER: Duration = Duration::from_millis(400);
+/// Between two tries of a device to connect.
+const RECONNECT: Duration = Duration::from_millis(200);
+/// How long devices look for a Region that takes what they have kept, when they have nothing more to say.
+const FOUND_WITHIN: Duration = Duration::from_secs(60);
 /// How long a Region that gave no answer is not asked.
 const REST: Duration = Duration::from_secs(2);
 
@@ -198,7 +202,7 @@ fn listen(twins: &Twins, side: Side, tenant: &str, shared: &Arc<Shared>) -> Resu
         while !shared.is_over.load(Ordering::SeqCst) {
             // A Region that is lost is tried again, as devices do.
             if hear(&world, &identity, &thing, &topic, &shared).is_err() {
-                std::thread::yield_now();
+                std::thread::park_timeout(RECONNECT);
             }
         }
     });
@@ -233,16 +237,19 @@ async fn send(
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut kept: Vec<Record> = Vec::new();
     let mut resting: [Option<Instant>; 2] = [None, None];
-    let mut rounds = plant.into_iter();
+    let (mut rounds, mut last) = (plant.into_iter(), Instant::now());
     loop {
         tick.tick().await;
         let Some(round) = rounds.next() else {
             if kept.is_empty() || shared.is_over.load(Ordering::SeqCst) {
                 return Ok(());
             }
+            ensure!(last.elapsed() < FOUND_WITHIN, "{} readings found nobody who takes them", kept.len());
             kept = deliver(kept, worlds, stream, publishing, shared, &mut resting).await?;
+            shared.ledger().kept = kept.len();
             continue;
         };
+        last = Instant::now();
         for record in &round {
             if String::from_utf8_lossy(&record.payload).contains(r#""temperature":95.0"#) {
                 shared.ledger().hot.entry(record.reading.0.clone()).or_insert_with(Instant::now);

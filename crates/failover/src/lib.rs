@@ -15,14 +15,19 @@
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod card;
+pub mod error;
 pub mod mover;
 pub mod pieces;
+pub mod plan;
 pub mod reconcile;
 pub mod record;
 pub mod setup;
 pub mod side;
+mod standing;
 mod steps;
 
-pub use mover::{Bounds, MoveError, Mover, Planned, Ran};
+pub use error::MoveError;
+pub use mover::{Bounds, Mover, Ran};
+pub use plan::Planned;
 pub use record::{Done, Move, Outcome, Purpose, Step};
 pub use side::{Reach, Side, Stores};

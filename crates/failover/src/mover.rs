@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anomaly_core::Timestamp;
-use platform::model::Epoch;
 use platform::ports::{StoreError, StoreErrorKind};
 
 use crate::card::PairCard;
-use crate::pieces;
-use crate::record::{self, Done, Kept, Move, Purpose, Step};
+use crate::error::MoveError;
+use crate::record::{self, Done, Kept, Move, Outcome, Purpose, Step};
 use crate::side::{Reach, Side, Stores, within};
+use crate::standing::Standing;
 
 /// How long is waited, and for what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub struct Bounds {
     pub answer: Duration,
     /// For each further one, after one that did not come.
     pub answer_again: Duration,
-    /// For what that Region committed to arrive: the steps `drain` and `pieces` together, and `reconcile` as long again.
+    /// For what that Region committed to arrive: the steps `reconcile`, `drain` and `pieces` each.
     pub drain: Duration,
     /// How long nothing more must have arrived from a Region that does not answer, to be taken for all there is.
     pub quiet: Duration,
@@ -31,7 +31,8 @@ pub struct Bounds {
 }
 
 impl Default for Bounds {
-    /// What lets a move end within a minute where the other Region is lost.
+    /// What lets the epoch begin within half a minute where the other Region is lost, and a move end within a minute if the scorer is
+    /// well.
     fn default() -> Self {
         Self {
             answer: Duration::from_secs(3),
@@ -42,102 +43,6 @@ impl Default for Bounds {
             look: Duration::from_millis(250),
         }
     }
-}
-
-/// Why a move stopped. It can be gone on with, but where another has taken its place.
-#[derive(Debug, thiserror::Error)]
-pub enum MoveError {
-    /// A store or service of the Region that takes over failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// Another move is under way.
-    #[error(
-        "a {purpose} to {to} (epoch {epoch}) was begun at {began} and not ended: it stopped before the step `{next}`; \
-         finish it by `millrace dr {purpose} --to {to}`, or give it up with --abandon"
-    )]
-    Unfinished {
-        /// Why it was moved.
-        purpose: &'static str,
-        /// Where to.
-        to: String,
-        /// The epoch it begins.
-        epoch: u64,
-        /// When it began.
-        began: Timestamp,
-        /// The first step that is not done.
-        next: &'static str,
-    },
-    /// Somebody else moves the same.
-    #[error(
-        "somebody else is moving to {to} (epoch {epoch}), too: let one of you finish, then look with `millrace dr moves`"
-    )]
-    Busy {
-        /// Where to.
-        to: String,
-        /// The epoch.
-        epoch: u64,
-    },
-    /// A newer epoch has begun.
-    #[error(
-        "epoch {newer} has begun, in which {active} has the say: this move (epoch {epoch}) is out of date, begin a new one"
-    )]
-    Superseded {
-        /// The epoch of this move.
-        epoch: u64,
-        /// The one that is there.
-        newer: u64,
-        /// Who has the say in it.
-        active: String,
-    },
-    /// The Region to go back from does not answer.
-    #[error(
-        "{region} does not answer ({cause}): what it has seen cannot be brought together; if it is lost, `millrace dr failover --to {to}`"
-    )]
-    Unreachable {
-        /// The Region.
-        region: String,
-        /// Where to.
-        to: String,
-        /// What it said.
-        cause: StoreError,
-    },
-    /// No scorer took the pulses.
-    #[error(
-        "{to} has the say, and {} of {shards} shards have committed nothing in epoch {epoch} within {seconds} s, `{}` first: is the \
-         mapping of kinesis-scorer in {to} enabled, and what does the function's log say? Run the command again when it is mended",
-        waiting.len(), waiting.first().map_or("", String::as_str)
-    )]
-    NotTaken {
-        /// Where.
-        to: String,
-        /// The epoch.
-        epoch: u64,
-        /// Open shards of the stream.
-        shards: usize,
-        /// Those without a commit.
-        waiting: Vec<String>,
-        /// How long was waited.
-        seconds: u64,
-    },
-    /// The stream has no shard that could take anything.
-    #[error(
-        "the stream `{stream}` in {to} has no open shard: deploy the pipeline there (`millrace deploy --region {to}`)"
-    )]
-    NoShards {
-        /// Where.
-        to: String,
-        /// The stream.
-        stream: String,
-    },
-}
-
-/// What a move would do, as far as it can be seen without doing it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Planned {
-    /// The step.
-    pub step: Step,
-    /// In words.
-    pub would: String,
 }
 
 /// Who moves, what, and where to.
@@ -159,35 +64,6 @@ pub struct Mover<'s, S, R> {
     pub now: fn() -> Timestamp,
     /// Whether the Region that is left has not answered in time once.
     pub(crate) is_silent: AtomicBool,
-}
-
-/// What the Regions say before anything is done.
-struct Standing {
-    /// The newest epoch that either knows; `None` before the first.
-    known: Option<Epoch>,
-    /// The newest move that either knows.
-    last: Option<Kept>,
-    /// Whether the Region that is left answered.
-    other_answered: bool,
-}
-
-impl Standing {
-    fn epoch(&self) -> u64 {
-        self.known.as_ref().map_or(0, |epoch| epoch.epoch)
-    }
-
-    /// One that no move has used, also none that was given up.
-    fn next_epoch(&self) -> u64 {
-        self.epoch().max(self.last.as_ref().map_or(0, |last| last.record.epoch)) + 1
-    }
-
-    fn is_active(&self, region: &str) -> bool {
-        self.known.as_ref().is_some_and(|epoch| epoch.active == region)
-    }
-
-    fn unfinished(&self) -> Option<&Kept> {
-        self.last.as_ref().filter(|last| last.record.ended.is_none() && last.record.epoch >= self.epoch())
-    }
 }
 
 /// What came of a run.
@@ -223,81 +99,64 @@ impl<'s, S: Stores, R: Reach> Mover<'s, S, R> {
         let other_answered = standing.other_answered;
         let mut kept = match self.former(&standing)? {
             Some(former) => former.clone(),
-            None if standing.is_active(&self.to.region) => return Ok(self.already(standing)),
+            None if standing.is_active(&self.to.region) => return self.already(standing, tell).await,
             None => self.begin(standing).await?,
         };
+        let has_taken_over = kept.record.done(Step::TakeOver).is_some();
+        if !has_taken_over {
+            // What was waited for then says nothing of now: until the epoch begins each run waits anew.
+            kept.record.since = (self.now)();
+        }
         for step in Step::of(self.purpose) {
-            if let Some(done) = kept.record.done(step) {
+            if let Some(done) = kept.record.done(step).filter(|_| has_taken_over) {
                 tell(step, Some(done));
                 continue;
             }
-            tell(step, None);
-            let began = (self.now)();
-            let (outcome, evidence) = self.step(step, &kept.record).await?;
-            kept.record.steps.push(Done { step, began, ended: (self.now)(), outcome, evidence });
-            record::save(&self.to.stores, &mut kept).await?;
-            tell(step, kept.record.done(step));
+            self.take(step, &mut kept, &mut tell).await?;
         }
         kept.record.ended = Some((self.now)());
         record::save(&self.to.stores, &mut kept).await?;
         Ok(Ran { record: kept.record, was_needed: true, other_answered })
     }
 
-    /// What [`Self::run`] would do now; nothing where the Region has the say already. Nothing is written.
-    ///
-    /// # Errors
-    /// As [`Self::run`], where it would not begin.
-    pub async fn plan(&self) -> Result<Vec<Planned>, MoveError> {
-        let standing = self.standing().await?;
-        let former = self.former(&standing)?;
-        if former.is_none() && standing.is_active(&self.to.region) {
-            return Ok(Vec::new());
-        }
-        let epoch = former.map_or(standing.next_epoch(), |kept| kept.record.epoch);
-        let mut planned = Vec::new();
-        for step in Step::of(self.purpose) {
-            let would = match former.and_then(|kept| kept.record.done(step)) {
-                Some(done) => format!("nothing: done at {}, {}", done.ended, done.evidence),
-                None => self.would(step, epoch).await?,
-            };
-            planned.push(Planned { step, would });
-        }
-        Ok(planned)
+    /// Does a step, and keeps what came of it in place of what came of it before.
+    async fn take(
+        &self,
+        step: Step,
+        kept: &mut Kept,
+        tell: &mut impl FnMut(Step, Option<&Done>),
+    ) -> Result<(), MoveError> {
+        tell(step, None);
+        let began = (self.now)();
+        let (outcome, evidence) = self.step(step, &kept.record).await?;
+        kept.record.steps.retain(|done| done.step != step);
+        kept.record.steps.push(Done { step, began, ended: (self.now)(), outcome, evidence });
+        kept.record.steps.sort_by_key(|done| done.step);
+        record::save(&self.to.stores, kept).await?;
+        tell(step, kept.record.done(step));
+        Ok(())
     }
 
-    /// What one step would do.
-    async fn would(&self, step: Step, epoch: u64) -> Result<String, MoveError> {
-        let (from, to) = (&self.from.region, &self.to.region);
-        Ok(match step {
-            Step::Reconcile => {
-                format!("compare the anomalies of {from} and {to} since the last move, copy those that one lacks")
-            }
-            Step::Fence => match self.ask_from("load epoch", self.from.stores.load_epoch(&self.stream)).await {
-                Ok(_) => {
-                    format!("begin epoch {epoch} in {from}, which answers: its commits as the one with the say end")
-                }
-                Err(cause) => {
-                    format!("nothing: {from} does not answer ({cause}), and learns of epoch {epoch} from {to}'s tables")
-                }
-            },
-            Step::Drain => {
-                format!("wait until what {from} has committed is in {to}, {} s at most", self.bounds.drain.as_secs())
-            }
-            Step::Pieces => {
-                let counted = self.peer_checkpoints().await?;
-                let mut seen = pieces::Seen { shards: counted.len(), ..pieces::Seen::default() };
-                pieces::look(&self.to.stores, pieces::of(&counted), &mut seen).await?;
-                format!("{to} would adopt what {from} knew; now: {seen}")
-            }
-            Step::TakeOver => format!("begin epoch {epoch} in {to}: its scorer has the say and adopts"),
-            Step::Alerting => format!("let {to} tell people, and {from} no more"),
-            Step::Devices => format!("tell the devices of {} tenants to send to {to}", self.tenants().await?.len()),
-            Step::Verify => format!(
-                "put a pulse into each of {} open shards in {to}, and wait for its commit",
-                self.open_shards().await?.len()
-            ),
-            Step::Tick => format!("let alert-fanout in {to} tell what was found and not told"),
-        })
+    /// Nothing is moved. What the move that gave the Region the say could only warn of is done again, and it is proven anew that
+    /// the Region commits.
+    async fn already(&self, standing: Standing, mut tell: impl FnMut(Step, Option<&Done>)) -> Result<Ran, MoveError> {
+        let (epoch, other_answered) = (standing.epoch(), standing.other_answered);
+        let since = standing.known.as_ref().map_or_else(self.now, |epoch| epoch.since);
+        let is_its =
+            |last: &Kept| last.record.to == self.to.region && last.record.epoch == epoch && !last.record.abandoned;
+        let Some(mut kept) = standing.last.filter(is_its) else {
+            let record = Move { ended: Some(since), ..self.fresh(epoch, since) };
+            self.step(Step::Verify, &record).await?;
+            return Ok(Ran { record, was_needed: false, other_answered });
+        };
+        let again = [Step::Alerting, Step::Devices, Step::Tick];
+        let is_warned = |done: &Done| done.outcome == Outcome::Warned && again.contains(&done.step);
+        let warned: Vec<Step> = kept.record.steps.iter().filter(|done| is_warned(done)).map(|done| done.step).collect();
+        for step in &warned {
+            self.take(*step, &mut kept, &mut tell).await?;
+        }
+        self.step(Step::Verify, &kept.record).await?;
+        Ok(Ran { record: kept.record, was_needed: !warned.is_empty(), other_answered })
     }
 
     /// One answer of the Region that is left, in time or not at all.
@@ -328,15 +187,6 @@ impl<'s, S: Stores, R: Reach> Mover<'s, S, R> {
         Ok(crate::card::load(&self.to.stores).await?.map(|(card, _)| card))
     }
 
-    /// Nothing is moved, and nothing is written: the answer is the move that gave the Region the say.
-    fn already(&self, standing: Standing) -> Ran {
-        let since = standing.known.as_ref().map_or_else(self.now, |epoch| epoch.since);
-        let last = standing.last.as_ref().map(|last| &last.record).filter(|last| last.to == self.to.region);
-        let record =
-            last.cloned().unwrap_or_else(|| Move { ended: Some(since), ..self.fresh(standing.epoch(), since) });
-        Ran { record, was_needed: false, other_answered: standing.other_answered }
-    }
-
     fn fresh(&self, epoch: u64, began: Timestamp) -> Move {
         Move {
             stream: self.stream.clone(),
@@ -345,6 +195,7 @@ impl<'s, S: Stores, R: Reach> Mover<'s, S, R> {
             from: self.from.region.clone(),
             to: self.to.region.clone(),
             began,
+            since: began,
             steps: Vec::new(),
             ended: None,
             abandoned: false,
@@ -379,42 +230,5 @@ impl<'s, S: Stores, R: Reach> Mover<'s, S, R> {
             failed,
             "a move that was given up is not marked so"
         );
-    }
-
-    /// The move that is to be gone on with, if any.
-    fn former<'k>(&self, standing: &'k Standing) -> Result<Option<&'k Kept>, MoveError> {
-        let Some(last) = standing.unfinished() else { return Ok(None) };
-        let record = &last.record;
-        if record.to == self.to.region && record.purpose == self.purpose {
-            return Ok(Some(last));
-        }
-        if self.abandon {
-            return Ok(None);
-        }
-        let next = Step::of(record.purpose).find(|step| record.done(*step).is_none());
-        Err(MoveError::Unfinished {
-            purpose: record.purpose.name(),
-            to: record.to.clone(),
-            epoch: record.epoch,
-            began: record.began,
-            next: next.map_or("end", Step::name),
-        })
-    }
-
-    async fn standing(&self) -> Result<Standing, MoveError> {
-        let (stores, stream) = (&self.to.stores, &self.stream);
-        let (epoch, last) =
-            (stores.load_epoch(stream).await?, record::newest(stores, stream, 1).await?.into_iter().next());
-        let there = self.ask_from("load epoch", self.from.stores.load_epoch(stream)).await;
-        let other_answered = there.is_ok();
-        let others =
-            self.ask_from("list moves", record::newest(&self.from.stores, stream, 1)).await.unwrap_or_default();
-        let known = [epoch, there.ok().flatten()].into_iter().flatten().max_by_key(|epoch| epoch.epoch);
-        // The same move in both is read where it is written: here.
-        let other = others
-            .into_iter()
-            .next()
-            .filter(|other| last.as_ref().is_none_or(|own: &Kept| own.record.epoch < other.record.epoch));
-        Ok(Standing { known, last: other.or(last), other_answered })
     }
 }

@@ -8,12 +8,13 @@ use std::fmt;
 
 use futures_util::{StreamExt as _, stream};
 use platform::model::{Checkpoint, HashRange, ObjectRef, ShardId};
-use platform::ports::{GetObject, StoreError, find_verified};
+use platform::ports::{GetObject, find_verified};
+use tokio::time::{Instant, timeout_at};
 
 /// Largest object that is read, in bytes.
 const OBJECT_BYTES_MAX: usize = 512 << 20;
 /// Objects that are read at once.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 4;
 
 /// An object that a checkpoint stands on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,19 +38,21 @@ pub struct Seen {
     pub missing: Vec<Piece>,
     /// Objects with other bytes than were committed, and what was said of them.
     pub wrong: Vec<(Piece, String)>,
+    /// Objects that could not be looked at, for a time-out or a throttle, or for want of time.
+    pub unseen: Vec<Piece>,
 }
 
 impl Seen {
     /// Whether everything is there.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.missing.is_empty() && self.wrong.is_empty()
+        self.missing.is_empty() && self.wrong.is_empty() && self.unseen.is_empty()
     }
 }
 
 impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { shards, whole, missing, wrong } = self;
+        let Self { shards, whole, missing, wrong, unseen } = self;
         write!(f, "{shards} shards, {whole} objects whole")?;
         if let Some(first) = missing.first() {
             let readings: u64 = missing.iter().filter_map(|piece| piece.readings).map(u64::from).sum();
@@ -64,6 +67,9 @@ impl fmt::Display for Seen {
         if let Some((first, why)) = wrong.first() {
             write!(f, ", {} with other bytes, first `{}`: {why}", wrong.len(), first.object.key)?;
         }
+        if !unseen.is_empty() {
+            write!(f, ", {} not looked at", unseen.len())?;
+        }
         Ok(())
     }
 }
@@ -72,6 +78,8 @@ impl fmt::Display for Seen {
 /// chooses them. A parent whose children cover it is none of them.
 #[must_use]
 pub fn that_count(mut checkpoints: Vec<(ShardId, Checkpoint)>) -> Vec<(ShardId, Checkpoint)> {
+    // What a restore has left of a former stream says no more than where its batches end.
+    checkpoints.retain(|(_, checkpoint)| !checkpoint.is_former());
     checkpoints.sort_by_key(|(_, checkpoint)| std::cmp::Reverse((checkpoint.epoch, checkpoint.last_seq)));
     let mut open = vec![HashRange::ALL];
     checkpoints.retain(|(_, checkpoint)| {
@@ -100,26 +108,23 @@ pub fn of(checkpoints: &[(ShardId, Checkpoint)]) -> Vec<Piece> {
     pieces.collect()
 }
 
-/// Looks whether pieces are there.
-///
-/// # Errors
-/// The store's, where it could not look.
-pub async fn look<S: GetObject + Sync>(stores: &S, pieces: Vec<Piece>, seen: &mut Seen) -> Result<(), StoreError> {
+/// Looks whether pieces are there, until `deadline`.
+pub async fn look<S: GetObject + Sync>(stores: &S, pieces: Vec<Piece>, deadline: Instant, seen: &mut Seen) {
     let looks: Vec<_> = pieces
         .into_iter()
         .map(|piece| async {
-            let found = find_verified(stores, &piece.object.key, &piece.object.sha256, OBJECT_BYTES_MAX).await;
-            (piece, found.map(|bytes| bytes.is_some()))
+            let found = find_verified(stores, &piece.object.key, &piece.object.sha256, OBJECT_BYTES_MAX);
+            let found = timeout_at(deadline, found).await.map(|found| found.map(|bytes| bytes.is_some()));
+            (piece, found)
         })
         .collect();
     let mut looks = stream::iter(looks).buffered(AT_ONCE);
     while let Some((piece, found)) = looks.next().await {
         match found {
-            Ok(true) => seen.whole += 1,
-            Ok(false) => seen.missing.push(piece),
-            Err(error) if !error.is_transient() => seen.wrong.push((piece, error.to_string())),
-            Err(error) => return Err(error),
+            Ok(Ok(true)) => seen.whole += 1,
+            Ok(Ok(false)) => seen.missing.push(piece),
+            Ok(Err(error)) if !error.is_transient() => seen.wrong.push((piece, error.to_string())),
+            Ok(Err(_)) | Err(_) => seen.unseen.push(piece),
         }
     }
-    Ok(())
 }

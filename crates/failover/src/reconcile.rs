@@ -12,8 +12,9 @@ use platform::model::{AnomalyRecord, TRANSACTION_ITEMS_MAX, Transaction};
 use platform::ports::{AnomalyQuery, CommitError, StoreError};
 use tokio::time::Instant;
 
-use crate::mover::{MoveError, Mover};
-use crate::record::{self, Move, Outcome};
+use crate::error::MoveError;
+use crate::mover::Mover;
+use crate::record::{self, Move, Outcome, Step};
 use crate::side::{Reach, Side, Stores};
 
 /// Most anomalies of one tenant and day that are compared.
@@ -81,10 +82,14 @@ impl<S: Stores, R: Reach> Mover<'_, S, R> {
         const MOVES_MAX: usize = 100;
         let mut moves = record::newest(&self.to.stores, &self.stream, MOVES_MAX).await?;
         moves.extend(record::newest(&self.from.stores, &self.stream, MOVES_MAX).await?);
-        let away =
-            moves.iter().map(|kept| &kept.record).filter(|moved| moved.epoch < record.epoch && moved.to != record.to);
+        moves.sort_by_key(|kept| std::cmp::Reverse(kept.record.epoch));
+        let former = moves.iter().map(|kept| &kept.record).filter(|moved| moved.epoch < record.epoch);
+        // Back to when this Region had the say last: what was begun in between and has not moved anything does not count.
+        let is_here = |moved: &&Move| moved.to == record.to && moved.done(Step::TakeOver).is_some();
+        let away = former.take_while(|moved| !is_here(moved)).map(|moved| moved.began).min();
         let known = self.from.stores.load_epoch(&self.stream).await?.filter(|epoch| epoch.active != record.to);
-        let began = away.map(|moved| moved.began).chain(known.map(|epoch| epoch.since)).max().unwrap_or(record.began);
+        let known = known.map(|epoch| epoch.since).filter(|since| *since > Timestamp::MIN);
+        let began = away.into_iter().chain(known).min().unwrap_or(record.began);
         // A fault may have begun before what was found of it: a day.
         let earliest = record.began.millis() - DAYS_MAX * DAY_MS;
         Ok(Timestamp::from_millis((began.millis() - DAY_MS).max(earliest)).unwrap_or(began))
@@ -105,6 +110,12 @@ async fn found<S: Stores, R>(
         for tenant in tenants {
             let query = AnomalyQuery::Day { tenant: tenant.clone(), day: at.date().to_string() };
             let of_day = side.stores.find_anomalies(&query, DAY_MAX).await?;
+            if of_day.len() >= DAY_MAX {
+                let remedy = format!(
+                    "it has {DAY_MAX} anomalies or more, too many to compare; `millrace dr failover` goes without"
+                );
+                return Err(StoreError::permanent("reconcile", format!("{tenant}, {}", at.date()), remedy));
+            }
             found.extend(of_day.into_iter().map(|anomaly| ((anomaly.partition_key(), anomaly.sort_key()), anomaly)));
         }
     }

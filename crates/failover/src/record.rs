@@ -8,7 +8,7 @@ use platform::model::{Entry, EntryChange, EntryKey};
 use platform::ports::{ChangeEntries, ChangeError, ListEntries, LoadEntry, Order, StoreError};
 use serde::{Deserialize, Serialize};
 
-use crate::mover::MoveError;
+use crate::error::MoveError;
 
 /// Why it is moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,8 +129,11 @@ pub struct Move {
     pub from: String,
     /// The Region that takes over.
     pub to: String,
-    /// When it began. The scorer's patience with pieces that are missing counts from here.
+    /// When it began.
     pub began: Timestamp,
+    /// When the run began that took over, or the newest that did not yet: since then the Region has the say. The scorer's patience
+    /// with pieces that are missing counts from here, because the move has waited for them.
+    pub since: Timestamp,
     /// What was done, in order.
     pub steps: Vec<Done>,
     /// When it was done, or given up for another one.

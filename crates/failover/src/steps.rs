@@ -4,10 +4,12 @@ mod arrive;
 mod tell;
 mod verify;
 
+use anomaly_core::Timestamp;
 use platform::model::{Checkpoint, Epoch, ShardId};
 use platform::ports::StoreError;
 
-use crate::mover::{MoveError, Mover};
+use crate::error::MoveError;
+use crate::mover::Mover;
 use crate::pieces;
 use crate::record::{Move, Outcome, Step};
 use crate::side::{Reach, Stores};
@@ -38,19 +40,24 @@ impl<S: Stores, R: Reach> Mover<'_, S, R> {
         }
     }
 
-    /// The epoch of the move. `since` is when the move began: the scorer's patience with missing pieces counts from there, and
-    /// the move has waited already.
+    /// The epoch of the move.
     fn epoch(record: &Move) -> Epoch {
-        Epoch { epoch: record.epoch, active: record.to.clone(), since: record.began }
+        Epoch { epoch: record.epoch, active: record.to.clone(), since: record.since }
+    }
+
+    /// The one before it, in which nobody has the say: if the fence named the Region that takes over, its scorer would adopt as soon
+    /// as replication brings it, before what it is to adopt has arrived. It is of no time, so that who tells people stays who it is.
+    fn fencing(record: &Move) -> Epoch {
+        Epoch { epoch: record.epoch - 1, active: String::new(), since: Timestamp::MIN }
     }
 
     /// Best effort: a Region that does not answer learns of the epoch from the tables, and until it has, commits into its own
     /// part of the lake what replication brings or does not (ADR 0010).
     async fn fence(&self, record: &Move) -> Result<Evidence, MoveError> {
         let (stores, region) = (&self.from.stores, &self.from.region);
-        let begun = self.ask_from("begin epoch", stores.begin_epoch(&self.stream, &Self::epoch(record))).await;
+        let begun = self.ask_from("begin epoch", stores.begin_epoch(&self.stream, &Self::fencing(record))).await;
         match begun {
-            Ok(true) => Ok(done(format!("{region} is fenced by epoch {}", record.epoch))),
+            Ok(true) => Ok(done(format!("{region} is fenced by epoch {}", record.epoch - 1))),
             Ok(false) => match self.ask_from("load epoch", stores.load_epoch(&self.stream)).await {
                 Ok(there) => {
                     not_superseded(record, there)?;

@@ -24,7 +24,7 @@ Examples:
   millrace dr drill --environment prod --to eu-west-1 --stay 300     there and back, with both timelines
   millrace dr moves --environment prod --region eu-west-1            what was done, and what is not finished
 
-Every command can be interrupted anywhere and repeated.";
+Every command but the drill can be interrupted anywhere and repeated; of a drill, `failback` is the way back.";
 
 /// The commands.
 #[derive(Debug, clap::Subcommand)]

@@ -7,8 +7,9 @@ use platform::ports::StoreError;
 use tokio::time::Instant;
 
 use super::{Evidence, done, warned};
-use crate::mover::{MoveError, Mover};
-use crate::pieces::{self, Piece, Seen};
+use crate::error::MoveError;
+use crate::mover::Mover;
+use crate::pieces::{self, Seen};
 use crate::side::{Reach, Stores};
 
 /// Versions of checkpoints by shard.
@@ -42,6 +43,7 @@ impl<S: Stores, R: Reach> Mover<'_, S, R> {
                     Some(behind) => format!(
                         "{behind} of {shards} checkpoints of {from} are not here in their newest version: what they add is not adopted"
                     ),
+                    None if changed == began => format!("{from} does not answer, {shards} checkpoints are here"),
                     None => format!("{from} does not answer, and still something arrives from it"),
                 }));
             }
@@ -62,16 +64,18 @@ impl<S: Stores, R: Reach> Mover<'_, S, R> {
     pub(super) async fn pieces(&self) -> Result<Evidence, MoveError> {
         let counted = self.peer_checkpoints().await?;
         let mut seen = Seen { shards: counted.len(), ..Seen::default() };
-        let (mut wanted, began) = (pieces::of(&counted), Instant::now());
+        let (mut wanted, deadline) = (pieces::of(&counted), Instant::now() + self.bounds.drain);
         loop {
-            pieces::look(&self.to.stores, std::mem::take(&mut wanted), &mut seen).await?;
+            pieces::look(&self.to.stores, std::mem::take(&mut wanted), deadline, &mut seen).await;
             if seen.is_whole() {
                 return Ok(done(format!("{seen}: {} adopts all that was replicated", self.to.region)));
             }
-            if began.elapsed() >= self.bounds.drain || seen.missing.is_empty() {
+            let (missing, unseen) = (seen.missing.len(), seen.unseen.len());
+            if Instant::now() >= deadline || missing + unseen == 0 {
                 return Ok(warned(format!("{seen}; {} adopts what is whole", self.to.region)));
             }
-            wanted = std::mem::take::<Vec<Piece>>(&mut seen.missing);
+            wanted = std::mem::take(&mut seen.missing);
+            wanted.append(&mut seen.unseen);
             tokio::time::sleep(self.bounds.look).await;
         }
     }

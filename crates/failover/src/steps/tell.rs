@@ -4,12 +4,19 @@
 //! subscribe to, in both Regions. One that loses its connection finds the other Region by the endpoint that it was given when it
 //! was brought on, and learns there which of the two to stay with.
 
+use futures_util::{StreamExt as _, stream};
+use platform::ports::StoreError;
 use serde::Serialize;
+use tokio::time::Instant;
 
 use super::{Evidence, done, warned};
-use crate::mover::{MoveError, Mover};
+use crate::error::MoveError;
+use crate::mover::Mover;
 use crate::record::Move;
 use crate::side::{Reach, Stores, within};
+
+/// Tenants that are told at once.
+const AT_ONCE: usize = 16;
 
 /// The topic on which a tenant's devices hear where to send.
 #[must_use]
@@ -34,8 +41,8 @@ struct Word<'m> {
 impl<S: Stores, R: Reach> Mover<'_, S, R> {
     pub(super) async fn alerting(&self, record: &Move) -> Result<Evidence, MoveError> {
         let to = &self.to.region;
-        let switched = alert_fanout::active::switch(&self.to.stores, to, record.began).await?;
-        let there = alert_fanout::active::switch(&self.from.stores, to, record.began);
+        let switched = alert_fanout::active::switch(&self.to.stores, to, record.since).await?;
+        let there = alert_fanout::active::switch(&self.from.stores, to, record.since);
         let words = if switched { "tells people" } else { "told people already" };
         Ok(match self.ask_from("switch alerting", there).await {
             Ok(_) => done(format!("{to} {words}; {} knows", self.from.region)),
@@ -49,36 +56,46 @@ impl<S: Stores, R: Reach> Mover<'_, S, R> {
     pub(super) async fn devices(&self, record: &Move) -> Result<Evidence, MoveError> {
         let (tenants, card) = (self.tenants().await?, self.card().await?);
         let endpoint = card.as_ref().and_then(|card| card.regions.get(&record.to)).map(|side| &*side.devices_endpoint);
-        let word = Word { region: &record.to, endpoint, epoch: record.epoch, since: record.began.millis() };
-        let payload = serde_json::to_vec(&word).map_err(|error| {
-            platform::ports::StoreError::permanent("tell devices", record.to.clone(), error.to_string())
-        })?;
-        let (mut failed, mut there) = (Vec::new(), Ok(()));
-        for tenant in &tenants {
-            let topic = topic(tenant);
-            // Devices that are still connected to the Region that is left hear of it there, as long as it answers.
-            if there.is_ok() {
-                there = self.ask_from("tell devices", self.from.reach.publish_retained(&topic, &payload)).await;
-            }
-            let here = self.to.reach.publish_retained(&topic, &payload);
-            if let Err(error) = within(self.bounds.answer, "tell devices", &record.to, here).await {
-                failed.push(error);
-            }
-        }
+        let word = Word { region: &record.to, endpoint, epoch: record.epoch, since: record.since.millis() };
+        let payload = serde_json::to_vec(&word)
+            .map_err(|error| StoreError::permanent("tell devices", record.to.clone(), error.to_string()))?;
+        let topics: Vec<String> = tenants.iter().map(|tenant| topic(tenant)).collect();
+        // Devices that are still connected to the Region that is left hear of it there, as long as it answers.
+        let deadline = Instant::now() + self.bounds.drain;
+        let told = stream::iter(&topics).map(|topic| self.tell(topic, &payload, deadline)).buffer_unordered(AT_ONCE);
+        let told: Vec<(Result<(), StoreError>, Result<(), StoreError>)> = told.collect().await;
+        let (there, here): (Vec<_>, Vec<_>) = told.into_iter().unzip();
+        let failed: Vec<StoreError> = here.into_iter().filter_map(Result::err).collect();
+        let there = there.into_iter().find_map(Result::err).map_or(Ok(()), Err);
         let count = tenants.len();
         Ok(match (failed.first(), there) {
             (Some(first), _) => warned(format!(
-                "devices of {} of {count} tenants could not be told in {}: {first}; they find it when they connect anew and the \
-                 command is run with --step devices",
+                "devices of {} of {count} tenants could not be told in {}: {first}; run the command again \
+                 when its broker answers",
                 failed.len(),
                 record.to
             )),
             (None, Err(cause)) => warned(format!(
-                "devices of {count} tenants are told in {}; {} does not answer ({cause})",
+                "devices of {count} tenants are told in {}; not all in {} ({cause}): run the command again when it answers, or its \
+                 broker keeps the former word for who connects there",
                 record.to, self.from.region
             )),
             (None, Ok(())) => done(format!("devices of {count} tenants are told in both Regions")),
         })
+    }
+
+    /// Publishes in the Region that is left, and in the one that takes over.
+    async fn tell(
+        &self,
+        topic: &str,
+        payload: &[u8],
+        deadline: Instant,
+    ) -> (Result<(), StoreError>, Result<(), StoreError>) {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let there = self.ask_from("tell devices", self.from.reach.publish_retained(topic, payload)).await;
+        let patience = self.bounds.answer.min(left);
+        let here = self.to.reach.publish_retained(topic, payload);
+        (there, within(patience, "tell devices", &self.to.region, here).await)
     }
 
     /// The schedule does the same within a minute, so that a failure holds nothing up.

@@ -10,7 +10,8 @@ use platform::ports::StoreError;
 use tokio::time::Instant;
 
 use super::{Evidence, done};
-use crate::mover::{MoveError, Mover};
+use crate::error::MoveError;
+use crate::mover::Mover;
 use crate::record::Move;
 use crate::side::{Reach, Stores};
 

@@ -46,7 +46,11 @@ pub(crate) struct Args {
 /// # Errors
 /// A Region does not answer, the environment is there already, nobody agrees, or a move stops.
 pub(crate) fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
-    block_on(async {
+    let on_stop = format!(
+        "the environment may be in {} now; `millrace dr moves` says where, `millrace dr failback` is the way back",
+        args.to
+    );
+    block_on(&on_stop, async {
         let Pair { environment, stream, from: home, to: away } =
             Pair::find(&args.environment.environment, &args.to, &args.both, ui).await?;
         let there = mover(&home, &away, &stream, Purpose::Failover, &args.waiting);

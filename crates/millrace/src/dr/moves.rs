@@ -7,7 +7,7 @@ use failover::record::newest;
 use failover::{Move, Step};
 use platform::aws::Aws;
 
-use super::moving::{block_on, settings, stream};
+use super::moving::{GOES_ON, block_on, settings, stream};
 use super::timeline;
 use crate::deploy::{Environment, Where};
 use crate::output::Cell;
@@ -34,7 +34,7 @@ pub(crate) struct Args {
 /// The Region cannot be asked, or a record was written by another release.
 pub(crate) fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
     let environment = &args.environment.environment;
-    let moves: Vec<Move> = block_on(async {
+    let moves: Vec<Move> = block_on(GOES_ON, async {
         let place: Place = args.place.place();
         let here = Access::find(&place, PATIENCE).await?;
         let stores = Aws::from_config(&here.config, settings(environment, "none".to_owned(), here.is_elsewhere));

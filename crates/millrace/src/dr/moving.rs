@@ -12,8 +12,10 @@ use platform::aws::{Aws, AwsSettings};
 use super::timeline;
 use crate::deploy::{Across, Clerk, Environment};
 use crate::output::Cell;
-use crate::ui::{Ui, Usage};
+use crate::ui::{Found, Ui, Usage};
 
+/// Nobody knows who has the say, as `dr check` has it for what could not be looked at.
+const UNKNOWN: u8 = 4;
 /// Of one try of a call. A Region that is lost must not be waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -23,7 +25,8 @@ both Regions already. Names come from the pair's card, which `millrace dr sync` 
 
 Steps: reconcile (failback only), fence, drain, pieces, take-over, alerting, devices, verify, tick. A step that ends with
 `warned` was not done as it should be, and the move went on: its evidence says what is missing and what to do.
-Exit codes: 0 the Region has the say, and its scorer commits; 1 it does not yet: mend what is said, and run it again.";
+Exit codes: 0 the Region has the say, and its scorer commits; 1 it does not yet: mend what is said, and run it again; 4 it has the
+say as far as it knows, and the other Region does not answer.";
 
 /// Where the pair is.
 #[derive(Debug, Clone, clap::Args)]
@@ -162,7 +165,7 @@ pub(super) fn settings(environment: &str, bucket: String, s3_path_style: bool) -
 /// See [`failover::MoveError`]; nobody agrees; a Region cannot be asked.
 pub(crate) fn run(args: &Args, purpose: Purpose, ui: &Ui) -> anyhow::Result<()> {
     let environment = &args.environment.environment;
-    block_on(async {
+    block_on(GOES_ON, async {
         let pair = Pair::find(environment, &args.to, &args.both, ui).await?;
         let mut mover = mover(&pair.from, &pair.to, &pair.stream, purpose, &args.waiting);
         mover.abandon = args.abandon;
@@ -217,14 +220,15 @@ pub(super) async fn moved(mover: &Mover<'_, Aws, Reached>, ui: &Ui) -> anyhow::R
     let to = &mover.to.region;
     let record = ran.record;
     if !ran.was_needed {
-        ui.note(format_args!("{to} has the say already, since {}: nothing was done", record.began));
         if !ran.other_answered {
-            ui.warn(format_args!(
-                "{} does not answer: if it took over while {to} was cut off, {to} does not know of it yet; ask again when the two \
-                 hear each other",
+            let words = format!(
+                "{to} has the say as far as it knows, and its scorer commits; {} does not answer: if it took over while {to} was cut \
+                 off, {to} does not know of it yet. Ask again when the two hear each other",
                 mover.from.region
-            ));
+            );
+            return Err(Found { words, code: UNKNOWN }.into());
         }
+        ui.note(format_args!("{to} has the say already, since {}, and its scorer commits", record.since));
     } else if let Some(ended) = record.ended {
         let seconds = ended.millis().saturating_sub(record.began.millis()) as f64 / 1_000.0;
         ui.note(format_args!("{to} has the say in epoch {}; the move took {seconds:.1} s", record.epoch));
@@ -241,15 +245,18 @@ fn tell(done: &Done, ui: &Ui) {
     }
 }
 
+/// What is said to whoever stops a move.
+pub(super) const GOES_ON: &str = "run the same command again, and it goes on after the last step that is done";
+
 /// Runs to the end, or until the person has had enough.
-pub(super) fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+pub(super) fn block_on<T>(on_stop: &str, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         tokio::select! {
             done = work => done,
             stopped = tokio::signal::ctrl_c() => {
                 stopped.context("cannot wait for an interruption")?;
-                bail!("interrupted: run the same command again, and it goes on after the last step that is done")
+                bail!("interrupted: {on_stop}")
             }
         }
     })
