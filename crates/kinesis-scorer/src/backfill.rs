@@ -291,7 +291,7 @@ impl OfShard {
         next.snapshot = Some(SnapshotRef { object, at: next.stream_time });
         next.segments.clear();
         let change = CheckpointChange { shard, next: &next, expected: before.as_ref().map(|before| before.version) };
-        let guard = EpochGuard { stream: &shard.stream, newest: standing.epoch, made_in };
+        let guard = EpochGuard { stream: &shard.stream, newest: standing.epoch };
         match commit::commit(world, change, Some(guard), &Items::default()).await?.0 {
             Committed::Done => put.version = Some(next.version),
             Committed::Moved | Committed::NewEpoch => return Ok(None),

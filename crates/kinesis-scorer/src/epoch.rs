@@ -67,7 +67,11 @@ impl Standings {
 
 /// The condition of a commit of this state, where there is another region.
 pub(crate) fn guard<'s>(shard: &'s ShardId, warm: &Warm, peer: Option<&str>) -> Option<EpochGuard<'s>> {
-    let made_in = if tooth!("states-of-any-epoch") { 0 } else { warm.epoch };
-    let guard = EpochGuard { stream: &shard.stream, newest: warm.newest, made_in };
+    let guard = EpochGuard { stream: &shard.stream, newest: warm.newest };
     peer.filter(|_| !tooth!("stale-epoch-commits")).map(|_| guard)
+}
+
+/// The epoch that device states are made in which come from this state: one of an older epoch never replaces one of a newer.
+pub(crate) fn made_in(warm: &Warm) -> u64 {
+    if tooth!("states-of-any-epoch") { 0 } else { warm.epoch }
 }

@@ -242,7 +242,7 @@ impl<W: ScorerWorld, M: EmitMetrics + Sync, A: AskModel + Sync> Scorer<W, M, A> 
         let expected = warm.checkpoint.as_ref().map(|checkpoint| checkpoint.version);
         let change = CheckpointChange { shard, next: &next, expected };
         let anomalies = batch.anomalies(shard, &fingerprint, self.config.ttl_days);
-        let states = batch.states(self.config.ttl_days);
+        let states = batch.states(epoch::made_in(&warm), self.config.ttl_days);
         let guard = epoch::guard(shard, &warm, self.config.peer_region.as_deref());
         let told = batch.told(shard, &fingerprint, self.config.ttl_days);
         let items = Items { anomalies: &anomalies, states: &states, told: &told };

@@ -262,7 +262,7 @@ impl AnomalyRecord {
     }
 }
 
-/// How a device is, as stored: the newest by sequence number stays.
+/// How a device is, as stored: the newest by epoch, then by sequence number, stays.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StateRecord {
     /// Whose device it is.
@@ -277,6 +277,10 @@ pub struct StateRecord {
     pub score: f64,
     /// The record that changed it.
     pub seq: SequenceNumber,
+    /// The epoch that it was made in; 0 before the first, and always where there is no other region. Two regions' streams
+    /// count their records apart, so that numbers are compared within one epoch only.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub epoch: u64,
     /// When the store may forget it, seconds since 1970.
     pub expires_at: i64,
 }
@@ -289,6 +293,12 @@ impl StateRecord {
     #[must_use]
     pub fn partition_key(&self) -> String {
         format!("{}#{}", self.tenant, self.device)
+    }
+
+    /// Whether it replaces `other`, which is of the same device.
+    #[must_use]
+    pub fn is_newer_than(&self, other: &Self) -> bool {
+        (self.epoch, self.seq) > (other.epoch, other.seq)
     }
 }
 

@@ -202,7 +202,7 @@ impl SimWorld {
         let state = &mut self.inside().state;
         let old = state.states.remove(&record.partition_key());
         let key = EntryKey::new(record.partition_key(), StateRecord::SORT_KEY);
-        state.changes.note(key, old.map(|(_, old)| Image::State(old)), None);
+        state.changes.note(key, old.map(Image::State), None);
     }
 
     /// Takes an entry away without a call, as if it had expired.
@@ -232,7 +232,7 @@ impl SimWorld {
     /// Every device's state, by device.
     #[must_use]
     pub fn states(&self) -> Vec<StateRecord> {
-        self.inside().state.states.values().map(|(_, state)| state.clone()).collect()
+        self.inside().state.states.values().cloned().collect()
     }
 
     /// Every entry, by key.

@@ -84,6 +84,7 @@ pub(crate) fn state(device: &str, seconds: i64, is_abnormal: bool) -> StateRecor
         since: at(seconds),
         score: if is_abnormal { 1.5 } else { 0.2 },
         seq: sequence(seconds),
+        epoch: 0,
         expires_at: at(seconds).millis() / 1_000 + 90 * 86_400,
     }
 }

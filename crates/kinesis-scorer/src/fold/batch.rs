@@ -184,9 +184,9 @@ impl Batch {
         records(&self.told, shard, profiles, ttl_days)
     }
 
-    /// The newest state of each device whose state changed.
+    /// The newest state of each device whose state changed. `epoch`: that of the shard's state, which they come from.
     #[must_use]
-    pub fn states(&self, ttl_days: u32) -> Vec<StateRecord> {
+    pub fn states(&self, epoch: u64, ttl_days: u32) -> Vec<StateRecord> {
         let record = |((tenant, device), changed): (&(String, String), &Changed)| StateRecord {
             tenant: tenant.clone(),
             device: device.clone(),
@@ -194,6 +194,7 @@ impl Batch {
             since: changed.since,
             score: changed.score,
             seq: changed.seq,
+            epoch,
             expires_at: expiry(changed.arrived, ttl_days),
         };
         self.changed.iter().map(record).collect()

@@ -101,6 +101,7 @@ fn state(device: &str) -> StateRecord {
         since: at(0),
         score: 0.0,
         seq: sequence(1),
+        epoch: 0,
         expires_at: 2_000_000_000,
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anomaly_core::Timestamp;
+use anomaly_core::{DeviceStatus, Timestamp};
 use kinesis_scorer::state::hash_key;
 use kinesis_scorer::{Config, Invocation, Scorer};
 use platform::metrics::{EmitMetrics, NoMetrics};
@@ -380,9 +380,32 @@ fn more_findings_than_a_transaction_holds_go_in_chunks_that_a_newer_epoch_refuse
         begin(&world, 2, THERE, &storm[130]);
         let from = world.commits().len();
         assert_eq!(deliver(&here, HERE, SHARD, &storm[130..]).await, 130);
-        assert!(world.commits_from(from).iter().all(|commit| commit.epoch == Some((2, 1))), "none of the stale try");
+        assert!(world.commits_from(from).iter().all(|commit| commit.epoch == Some(2)), "none of the stale try");
     });
     assert_eq!((world.anomalies().len(), world.states().len()), (260, 260));
+    assert!(world.states().iter().all(|state| state.epoch == 1), "it goes on under its old epoch");
+}
+
+#[test]
+fn a_device_state_is_of_the_epoch_of_the_states_that_it_comes_from() {
+    let one = |index, value| message(index, "oven-1", index as i64, value, 2.0);
+    let world = world();
+    let (here, there) = (process(&world, HERE), process(&world, THERE));
+    let stored = || world.states().first().map(|state| (state.epoch, state.status, state.seq.trimmed().to_owned()));
+    block_on(async {
+        deliver(&here, HERE, SHARD, &[one(0, 95.0)]).await;
+        assert_eq!(stored(), Some((0, DeviceStatus::Abnormal, one(0, 0.0).seq.trimmed().to_owned())));
+        begin(&world, 1, HERE, &one(1, 60.0));
+        let calm: Vec<Record> = (1..40).map(|index| one(index, 60.0)).collect();
+        deliver(&here, HERE, SHARD, &calm).await;
+        let (epoch, status, _) = stored().unwrap();
+        assert_eq!((epoch, status), (1, DeviceStatus::Warming), "it has calmed down");
+        // The other region's stream counts its records apart: this number is lower than all of before.
+        let low = Record { seq: "1".parse().unwrap(), ..one(40, 95.0) };
+        begin(&world, 2, THERE, &low);
+        deliver(&there, THERE, SHARD, &[low]).await;
+        assert_eq!(stored(), Some((2, DeviceStatus::Abnormal, "1".to_owned())));
+    });
 }
 
 #[test]

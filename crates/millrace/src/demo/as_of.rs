@@ -160,6 +160,7 @@ mod tests {
             since,
             score: 0.0,
             seq,
+            epoch: 0,
             expires_at: 0,
         }
     }

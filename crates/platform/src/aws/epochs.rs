@@ -10,8 +10,8 @@ use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put};
 
 use super::Aws;
 use super::failure::Call;
-use super::items::{self, Item, text};
-use crate::model::{Checkpoint, Epoch, EpochGuard, ShardId};
+use super::items::{self, text};
+use crate::model::{Checkpoint, Epoch, EpochGuard, ShardId, StateRecord};
 use crate::ports::StoreError;
 
 /// A state of this epoch may replace one of an older epoch, or one of its own that is older. Items from before the first
@@ -101,23 +101,16 @@ impl Aws {
         check.build().map_err(|error| call.permanent(error.to_string()))
     }
 
-    pub(super) fn state_put_in_epoch(
-        &self,
-        mut item: Item,
-        seq: String,
-        epoch: u64,
-        call: &Call<'_>,
-    ) -> Result<Put, StoreError> {
-        if epoch > 0 {
-            item.insert("epoch".to_owned(), number(epoch));
-        }
+    pub(super) fn state_put_in_epoch(&self, state: &StateRecord, call: &Call<'_>) -> Result<Put, StoreError> {
+        let item = items::state(state).map_err(|error| call.unreadable(error))?;
+        let StateRecord { epoch, seq, .. } = *state;
         let mut put = Put::builder()
             .table_name(&self.settings.results_table)
             .set_item(Some(item))
             .condition_expression(if epoch > 0 { NEWER_IN_EPOCH } else { NEWER_BEFORE_EPOCHS })
             .expression_attribute_names("#epoch", "epoch")
             .expression_attribute_names("#seq", "seq")
-            .expression_attribute_values(":seq", text(seq));
+            .expression_attribute_values(":seq", text(seq.to_string()));
         if epoch > 0 {
             put = put.expression_attribute_values(":epoch", number(epoch));
         }

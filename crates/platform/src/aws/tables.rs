@@ -87,11 +87,12 @@ impl Aws {
             puts.push(self.result_put(item, "attribute_not_exists(pk)", None, call)?);
         }
         for state in &transaction.states {
-            let item = items::state(state).map_err(|error| call.unreadable(error))?;
-            let seq = state.seq.to_string();
-            puts.push(match transaction.epoch {
-                None => self.result_put(item, "attribute_not_exists(pk) OR #seq < :seq", Some(seq), call)?,
-                Some(guard) => self.state_put_in_epoch(item, seq, guard.made_in, call)?,
+            puts.push(if transaction.epoch.is_some() {
+                self.state_put_in_epoch(state, call)?
+            } else {
+                let item = items::state(state).map_err(|error| call.unreadable(error))?;
+                let seq = Some(state.seq.to_string());
+                self.result_put(item, "attribute_not_exists(pk) OR #seq < :seq", seq, call)?
             });
         }
         Ok(puts)
@@ -307,7 +308,7 @@ mod tests {
         ] {
             assert_eq!(verdict(None, &codes), expected, "{codes:?}");
         }
-        let epoch = Some(EpochGuard { stream: "s", newest: 1, made_in: 1 });
+        let epoch = Some(EpochGuard { stream: "s", newest: 1 });
         for (codes, expected) in [
             ([FAILED, MET, FAILED, MET, MET], "epoch"),
             ([FAILED, "TransactionConflict", MET, MET, MET], "epoch"),

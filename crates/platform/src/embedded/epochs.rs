@@ -3,17 +3,17 @@
 //! One machine has no other region. What is here holds for two streams that share a folder, and for tests.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
-use telemetry::sequence::SequenceNumber;
 
 use super::failure;
 use super::tables::{Tables, record};
-use crate::model::{Checkpoint, Epoch, ShardId};
+use crate::model::{Checkpoint, Epoch, ShardId, StateRecord};
 use crate::ports::StoreError;
 
 /// Text that is in the order of epoch and sequence number. Without an epoch it is the number alone, and every text with one
 /// comes after that.
-pub(super) fn state_order(epoch: u64, seq: SequenceNumber) -> String {
-    if epoch == 0 { seq.to_string() } else { format!("e{epoch:020}.{seq}") }
+pub(super) fn state_order(state: &StateRecord) -> String {
+    let StateRecord { epoch, seq, .. } = state;
+    if *epoch == 0 { seq.to_string() } else { format!("e{epoch:020}.{seq}") }
 }
 
 /// Whether a stream has a newer epoch than `newest`.

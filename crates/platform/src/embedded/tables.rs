@@ -96,11 +96,10 @@ impl Change {
             let (tenant, id) = (anomaly.anomaly.tenant.clone(), anomaly.anomaly.id.to_string());
             Ok::<_, StoreError>(AnomalyRow { pk, sk, tenant, day, onset, id, body })
         });
-        let made_in = transaction.epoch.map_or(0, |guard| guard.made_in);
         let states = transaction.states.iter().map(|state| {
             let pk = state.partition_key();
             let body = body(&pk, state)?;
-            Ok::<_, StoreError>(StateRow { pk, seq: epochs::state_order(made_in, state.seq), body })
+            Ok::<_, StoreError>(StateRow { pk, seq: epochs::state_order(state), body })
         });
         let change = Self {
             checkpoint: checkpoint.transpose()?,

@@ -25,16 +25,13 @@ impl Epoch {
     }
 }
 
-/// In a transaction: it holds only while nobody has begun a newer epoch, and says in which one its states were made.
+/// In a transaction: it holds only while nobody has begun a newer epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EpochGuard<'a> {
     /// The stream.
     pub stream: &'a str,
     /// The newest epoch that is known to who commits. A newer one in the store refuses the transaction.
     pub newest: u64,
-    /// The epoch that the states were made in: one of an older epoch never replaces one of a newer, whatever the sequence
-    /// numbers say; two streams count theirs apart.
-    pub made_in: u64,
 }
 
 /// Hash keys (MD5 of a partition key as a 128-bit number) from the first to the last, both included.

@@ -18,8 +18,8 @@ pub enum Written {
     Checkpoint(ShardId, Checkpoint),
     /// An anomaly.
     Anomaly(AnomalyRecord),
-    /// A device's state and the epoch that it was made in.
-    State(u64, StateRecord),
+    /// A device's state.
+    State(StateRecord),
     /// An entry.
     Entry(Entry),
     /// A stream's epoch.
@@ -48,13 +48,13 @@ impl State {
                     self.changes.note(EntryKey { pk, sk }, None, Some(new));
                 }
             }
-            Written::State(epoch, record) => {
+            Written::State(record) => {
                 let there = self.states.get(&record.partition_key());
-                if there.is_none_or(|(other, there)| (*other, there.seq) < (epoch, record.seq)) {
+                if there.is_none_or(|there| record.is_newer_than(there)) {
                     let key = EntryKey::new(record.partition_key(), StateRecord::SORT_KEY);
                     let new = Image::State(record.clone());
-                    let old = self.states.insert(record.partition_key(), (epoch, record));
-                    self.changes.note(key, old.map(|(_, old)| Image::State(old)), Some(new));
+                    let old = self.states.insert(record.partition_key(), record);
+                    self.changes.note(key, old.map(Image::State), Some(new));
                 }
             }
             Written::Entry(entry) => self.apply_entry(entry),

@@ -20,8 +20,8 @@ pub struct Commit {
     pub anomalies: Vec<AnomalyRecord>,
     /// The states it stored.
     pub states: Vec<StateRecord>,
-    /// The newest epoch that was known to who committed, and the one that the states were made in; `None` without a guard.
-    pub epoch: Option<(u64, u64)>,
+    /// The newest epoch that was known to who committed; `None` without a guard.
+    pub epoch: Option<u64>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -31,8 +31,8 @@ pub(super) struct State {
     pub(super) epochs: BTreeMap<String, Epoch>,
     /// By partition key and sort key.
     pub(super) anomalies: BTreeMap<(String, String), AnomalyRecord>,
-    /// By partition key, each with the epoch that it was made in.
-    pub(super) states: BTreeMap<String, (u64, StateRecord)>,
+    /// By partition key.
+    pub(super) states: BTreeMap<String, StateRecord>,
     pub(super) entries: BTreeMap<EntryKey, Entry>,
     /// Of anomalies, states and entries.
     pub(super) changes: Changes,
@@ -57,7 +57,7 @@ impl Expected {
         let change = transaction.checkpoint.map(|change| (change.shard, change.expected));
         let guard = transaction.guard.map(|guard| (guard.shard, guard.expected));
         let versions = change.into_iter().chain(guard).map(|(shard, version)| (shard.partition_key(), version));
-        let epoch = transaction.epoch.map(|EpochGuard { stream, newest, .. }| (stream.to_owned(), newest));
+        let epoch = transaction.epoch.map(|EpochGuard { stream, newest }| (stream.to_owned(), newest));
         Self { versions: versions.collect(), epoch }
     }
 }
@@ -85,7 +85,7 @@ impl Commit {
             checkpoint: transaction.checkpoint.map(|change| (change.shard.clone(), change.next.clone())),
             anomalies: transaction.anomalies.iter().copied().cloned().collect(),
             states: transaction.states.iter().copied().cloned().collect(),
-            epoch: transaction.epoch.map(|guard| (guard.newest, guard.made_in)),
+            epoch: transaction.epoch.map(|guard| guard.newest),
         })
     }
 }
@@ -111,10 +111,9 @@ impl State {
         let anomalies = indexes(&commit.anomalies, |anomaly| {
             self.anomalies.contains_key(&(anomaly.partition_key(), anomaly.sort_key()))
         });
-        let made_in = commit.epoch.map_or(0, |(_, made_in)| made_in);
         let states = indexes(&commit.states, |state| {
             let stored = self.states.get(&state.partition_key());
-            stored.is_some_and(|(epoch, stored)| (*epoch, stored.seq) >= (made_in, state.seq))
+            stored.is_some_and(|stored| !state.is_newer_than(stored))
         });
         if !(anomalies.is_empty() && states.is_empty()) {
             return Err(CommitError::AlreadyThere { anomalies, states });
@@ -126,7 +125,7 @@ impl State {
             self.write(Written::Anomaly(anomaly.clone()));
         }
         for state in &commit.states {
-            self.write(Written::State(made_in, state.clone()));
+            self.write(Written::State(state.clone()));
         }
         self.commits.push(commit);
         Ok(())

@@ -122,10 +122,7 @@ impl FindAnomalies for SimWorld {
 impl GetDeviceState for SimWorld {
     async fn device_state(&self, tenant: &str, device: &str) -> Result<Option<StateRecord>, StoreError> {
         let pk = format!("{tenant}#{device}");
-        self.call("get device state", pk.clone(), move |state| {
-            Ok(state.states.get(&pk).map(|(_, state)| state.clone()))
-        })
-        .await
+        self.call("get device state", pk.clone(), move |state| Ok(state.states.get(&pk).cloned())).await
     }
 }
 

@@ -41,7 +41,8 @@ fn of_entry(old: Option<&Entry>, new: &Entry) -> Change {
 
 pub(crate) async fn every_commit_is_told_once_and_in_order<S: Setup<World: ReadChanges>>(setup: &S) {
     assert_eq!(told(setup, 0, 10).await, []);
-    let (found, old, new) = (anomaly("acme", "pump-1", 0), state("acme", "pump-1", 1), state("acme", "pump-1", 2));
+    let (found, old) = (anomaly("acme", "pump-1", 0), state("acme", "pump-1", 1));
+    let new = StateRecord { epoch: 3, ..state("acme", "pump-1", 2) };
     let (first, second, link) = (entry("I#1", 1), entry("I#1", 2), entry("W#1", 1));
     assert!(commit(setup, &[&found], &[&old]).await);
     write(setup, &[&first]).await;

@@ -64,7 +64,7 @@ pub(crate) async fn a_newer_epoch_refuses_a_transaction_and_changes_nothing(setu
     let (world, shard) = (setup.world(), shard("shardId-000000000000"));
     let (first, second) = (checkpoint(1), checkpoint(2));
     let (found, how) = (anomaly("acme", "pump-1", 0), state("acme", "pump-1", 1));
-    let guard = |newest| Some(EpochGuard { stream: STREAM, newest, made_in: newest });
+    let guard = |newest| Some(EpochGuard { stream: STREAM, newest });
     let base =
         Transaction { checkpoint: Some(change(&shard, &first, None)), epoch: guard(0), ..Transaction::default() };
     world.commit(&base).await.unwrap();
@@ -88,27 +88,30 @@ pub(crate) async fn a_newer_epoch_refuses_a_transaction_and_changes_nothing(setu
 
 pub(crate) async fn a_state_of_a_newer_epoch_wins_whatever_its_number(setup: &impl Setup) {
     let world = setup.world();
-    let states: Vec<StateRecord> = (0..10).map(|number| state("acme", "pump-1", number)).collect();
-    let store = async |made_in: u64, number: usize| {
-        let epoch = Some(EpochGuard { stream: STREAM, newest: 12, made_in });
-        let states = vec![&states[number]];
-        world.commit(&Transaction { epoch, states, ..Transaction::default() }).await
+    let of_epoch = |epoch: u64, number: u32| StateRecord { epoch, ..state("acme", "pump-1", number) };
+    let store = async |epoch: u64, number: u32| {
+        let record = of_epoch(epoch, number);
+        let epoch = Some(EpochGuard { stream: STREAM, newest: 12 });
+        world.commit(&Transaction { epoch, states: vec![&record], ..Transaction::default() }).await
     };
     let refused = |answer: Result<(), CommitError>| matches!(answer, Err(CommitError::AlreadyThere { states, .. }) if states == [0]);
+    let stored = async || world.device_state("acme", "pump-1").await.unwrap();
     store(0, 8).await.unwrap();
+    assert_eq!(stored().await, Some(of_epoch(0, 8)));
     assert!(refused(store(0, 8).await) && refused(store(0, 7).await));
     store(2, 1).await.unwrap();
     assert!(refused(store(0, 9).await), "of no epoch");
     assert!(refused(store(1, 9).await) && refused(store(2, 1).await));
     store(2, 2).await.unwrap();
+    assert_eq!(stored().await, Some(of_epoch(2, 2)), "it says of which epoch it is");
     store(10, 0).await.unwrap();
     assert!(refused(store(9, 9).await));
-    assert_eq!(world.device_state("acme", "pump-1").await.unwrap(), Some(states[0].clone()));
+    assert_eq!(stored().await, Some(of_epoch(10, 0)));
 }
 
 pub(crate) async fn an_epoch_guard_is_one_of_the_items(setup: &impl Setup) {
     let found: Vec<AnomalyRecord> = (0..100).map(|index| anomaly("acme", "pump-1", index)).collect();
-    let epoch = Some(EpochGuard { stream: STREAM, newest: 0, made_in: 0 });
+    let epoch = Some(EpochGuard { stream: STREAM, newest: 0 });
     let mut chunk = Transaction { epoch, anomalies: found.iter().collect(), ..Transaction::default() };
     assert!(matches!(setup.world().commit(&chunk).await, Err(CommitError::Size(101))));
     chunk.anomalies.pop();

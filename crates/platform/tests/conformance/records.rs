@@ -109,6 +109,7 @@ pub(crate) fn state(tenant: &str, device: &str, number: u32) -> StateRecord {
         since: at(i64::from(number)),
         score: 0.1 + f64::from(number),
         seq: seq(number),
+        epoch: 0,
         expires_at: EXPIRES_AT,
     }
 }

@@ -135,7 +135,7 @@ impl History {
             region: committed.region,
             shard: shard.shard.clone(),
             checkpoint: next.clone(),
-            known: committed.commit.epoch.map_or(0, |(newest, _)| newest),
+            known: committed.commit.epoch.unwrap_or(0),
             records: taken.iter().map(|(_, index)| *index).collect(),
         });
         chain.covered = through;

@@ -264,7 +264,7 @@ impl Reference {
             record.profiles.clone_from(&history.profiles[index]);
             self.anomalies.entry((record.partition_key(), record.sort_key())).or_default().push(record);
         }
-        for mut record in batch.states(ttl_days) {
+        for mut record in batch.states(epoch, ttl_days) {
             let Some(sent) = rest.sent.get(index_of(record.seq)) else { continue };
             record.seq = sent.record.sequence;
             let (device, place) = (record.partition_key(), (epoch, record.seq));

@@ -126,6 +126,7 @@ impl Plant {
             since: self.at(minutes),
             score: if is_abnormal { 1.5 } else { 0.2 },
             seq: (minutes + 1_000).to_string().parse().unwrap(),
+            epoch: 0,
             expires_at: 4_000_000_000,
         }
     }

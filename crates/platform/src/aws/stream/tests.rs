@@ -105,6 +105,15 @@ fn a_state_that_is_changed_has_both_images() {
 }
 
 #[test]
+fn a_state_says_of_which_epoch_it_is_and_before_the_first_nothing_of_it() {
+    let (first, then) = (state("normal"), StateRecord { epoch: 2, ..state("abnormal") });
+    let items = [&first, &then].map(|state| items::state(state).unwrap());
+    assert_eq!((items[0].get("epoch"), &items[1]["epoch"]), (None, &AttributeValue::N("2".to_owned())));
+    let change = parsed(&record("MODIFY", Some(&items[0]), Some(&items[1])));
+    assert_eq!((change.old, change.new), (Some(Image::State(first)), Some(Image::State(then))));
+}
+
+#[test]
 fn an_entry_that_expired_is_there_no_more() {
     let change = parsed(&record("REMOVE", Some(&entry(&incident(2))), None));
     assert_eq!((change.old, change.new), (Some(Image::Entry(incident(2))), None));
