@@ -21,6 +21,7 @@ pub const TEETH: &[&str] = &[
     "profile-fault-is-no-profile",
     "result-before-sending",
     "settings-of-any-tenant",
+    "status-epoch-ignored",
     "sweep-only-noted",
     "witness-not-written",
 ];

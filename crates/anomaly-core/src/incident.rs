@@ -186,11 +186,28 @@ pub struct Status {
     pub is_abnormal: bool,
     /// Since when, by the device's clock.
     pub since: Timestamp,
-    /// Sequence number of the record that changed it, padded so that text order is number order; empty if unknown. It
-    /// decides which of two is newer, because a device that sends what it kept while it was silent goes back in time; where
-    /// one of them has none, `since` decides.
+    /// The epoch that it was made in; 0 where there is no other region. The newer epoch decides which of two statuses is newer,
+    /// because two regions' streams number their records apart.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub epoch: u64,
+    /// Sequence number of the record that changed it, padded so that text order is number order; empty if unknown. Within an
+    /// epoch it decides which of two is newer, because a device that sends what it kept while it was silent goes back in time;
+    /// where one of them has none, `since` decides.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub seq: String,
+}
+
+impl Status {
+    /// Whether it replaces `other`, which is of the same device. Of statuses with numbers any two are in one order.
+    #[must_use]
+    pub fn is_newer_than(&self, other: &Self) -> bool {
+        let in_epoch = if self.seq.is_empty() || other.seq.is_empty() {
+            self.since.cmp(&other.since)
+        } else {
+            self.seq.cmp(&other.seq)
+        };
+        self.epoch.cmp(&other.epoch).then(in_epoch).is_gt()
+    }
 }
 
 /// A status, and when it was heard.
@@ -323,7 +340,6 @@ fn is_false(value: &bool) -> bool {
     !*value
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
-fn is_zero(value: &u8) -> bool {
-    *value == 0
+fn is_zero<N: Default + PartialEq>(value: &N) -> bool {
+    *value == N::default()
 }

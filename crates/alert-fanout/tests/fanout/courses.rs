@@ -4,7 +4,7 @@ use alert_fanout::config::Config;
 use alert_fanout::fanout::Fanout;
 use anomaly_core::Severity;
 use anomaly_core::incident::{Matcher, Silence};
-use platform::model::{Entry, EntryChange, Epoch};
+use platform::model::{Entry, EntryChange, Epoch, StateRecord};
 use platform::ports::{ChangeEntries as _, ListEntries as _, Order};
 use platform::sim::SimWorld;
 
@@ -48,6 +48,26 @@ fn changes_that_come_again_change_nothing() {
         take(&fanout(&world, &receiver), &changes(&world).await, at(7_300)).await;
         assert_eq!(only(&world, &receiver, "ops").await, ["opened", "resolved"]);
         assert_eq!(receiver.got().len(), 4, "two messages over two channels");
+    });
+}
+
+#[test]
+fn an_older_epochs_state_with_a_higher_number_does_not_open_again_what_is_closed() {
+    block_on(async {
+        let (world, receiver) = (world(), Receiver::default());
+        let fanout = fanout(&world, &receiver);
+        // The stream is moved: the other region's one gives its records lower numbers.
+        let of = |epoch, seconds, is_abnormal| StateRecord { epoch, ..state("oven-1", seconds, is_abnormal) };
+        let began = store(&world, &[finding("oven-1", 500, Severity::Warning)], &[of(1, 500, true)]).await;
+        take(&fanout, &began, at(501)).await;
+        let over = store(&world, &[], &[of(2, 60, false)]).await;
+        take(&fanout, &over, at(510)).await;
+        tick_through(&fanout, 540, 1_200).await;
+        assert_eq!(only(&world, &receiver, "ops").await, ["opened", "resolved"]);
+        // What the first region said comes once more.
+        take(&fanout, &began[1..], at(1_210)).await;
+        tick_through(&fanout, 1_260, 2_400).await;
+        assert_eq!(only(&world, &receiver, "ops").await, ["opened", "resolved"]);
     });
 }
 

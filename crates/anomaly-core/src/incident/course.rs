@@ -177,7 +177,7 @@ impl Incident {
     }
 
     fn hear(&mut self, status: &Status, policy: &AlertPolicy, now: Timestamp) {
-        let is_news = self.status.as_ref().is_none_or(|heard| is_newer(status, &heard.status));
+        let is_news = self.status.as_ref().is_none_or(|heard| status.is_newer_than(&heard.status));
         if !is_news || !self.is_within_reach(policy, now) {
             return;
         }
@@ -289,8 +289,4 @@ impl Incident {
         let (_, at) = self.called_for.falling().filter(|_| self.is_open())?;
         Some(minutes_after(at, minutes))
     }
-}
-
-fn is_newer(new: &Status, old: &Status) -> bool {
-    if new.seq.is_empty() || old.seq.is_empty() { new.since > old.since } else { new.seq > old.seq }
 }

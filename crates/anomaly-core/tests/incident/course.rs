@@ -91,6 +91,20 @@ fn a_device_that_sends_what_it_kept_while_it_was_silent_is_heard_though_it_goes_
 }
 
 #[test]
+fn an_older_epochs_status_with_a_higher_number_does_not_open_again_what_has_closed() {
+    let said = |is_abnormal, epoch, seq: &str| Status { epoch, seq: seq.into(), ..status(is_abnormal, 20) };
+    let mut course = default();
+    course.find(0, &warning(0)).event(1, Event::Status(&said(true, 1, "0007")));
+    course.event(2, Event::Status(&said(false, 2, "0003"))).until(12);
+    assert_eq!(course.now().phase, Phase::Closed { at: at(12), by: ClosedBy::Recovered });
+    let before = course.now().clone();
+    course.event(13, Event::Status(&said(true, 1, "0008"))).event(13, Event::Status(&said(true, 0, "")));
+    assert_eq!(*course.now(), before);
+    course.event(14, Event::Status(&said(true, 2, "0004")));
+    assert_eq!(course.now().phase, Phase::Open);
+}
+
+#[test]
 fn what_a_person_closed_opens_again_only_for_something_new() {
     let mut course = default();
     course.find(0, &warning(0)).event(10, Event::Resolve { by: "ann" });

@@ -1,10 +1,10 @@
 //! Laws that hold for any course of events, any policy, with quiet or without, and whether ticks come in time or late.
 
-use anomaly_core::incident::{AlertPolicy, Event, Incident, Notice, NoticeKind, Phase, Quiet};
+use anomaly_core::incident::{AlertPolicy, Event, Incident, Notice, NoticeKind, Phase, Quiet, Status};
 use anomaly_core::{Anomaly, Severity, Timestamp};
 use proptest::prelude::*;
 
-use crate::support::{anomaly, at, quiet_until, status};
+use crate::support::{anomaly, at, quiet_until, status, warning};
 
 const METRICS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 const SEVERITIES: [Severity; 3] = [Severity::Info, Severity::Warning, Severity::Critical];
@@ -76,6 +76,15 @@ fn quiets() -> impl Strategy<Value = Vec<(i64, i64)>> {
                 (start, end)
             })
             .collect()
+    })
+}
+
+/// Statuses with numbers, often of one epoch or with one number.
+fn numbered() -> impl Strategy<Value = Status> {
+    (any::<bool>(), 0..30_i64, 0..3_u64, 0..5_u32).prop_map(|(is_abnormal, since, epoch, number)| Status {
+        epoch,
+        seq: format!("{number:04}"),
+        ..status(is_abnormal, since)
     })
 }
 
@@ -264,5 +273,40 @@ proptest! {
             (joined.severity, joined.metrics.clone(), joined.anomalies, joined.peak.to_bits(), joined.first_onset)
         };
         prop_assert_eq!(both(&a, &b), both(&b, &a));
+    }
+
+    #[test]
+    fn any_two_statuses_with_numbers_are_in_one_order(a in numbered(), b in numbered(), c in numbered()) {
+        let same = (a.epoch, &a.seq) == (b.epoch, &b.seq);
+        prop_assert_eq!(u8::from(a.is_newer_than(&b)) + u8::from(b.is_newer_than(&a)) + u8::from(same), 1);
+        prop_assert!(!(a.is_newer_than(&b) && b.is_newer_than(&c)) || a.is_newer_than(&c));
+    }
+
+    #[test]
+    fn an_older_epochs_status_never_replaces_a_newer_one(
+        mut new in numbered(), mut old in numbered(), older in 1..3_u64, has_numbers: [bool; 2],
+    ) {
+        new.epoch = old.epoch + older;
+        for (status, has) in [&mut new, &mut old].into_iter().zip(has_numbers) {
+            status.seq = if has { status.seq.clone() } else { String::new() };
+        }
+        prop_assert!(new.is_newer_than(&old) && !old.is_newer_than(&new));
+        let policy = AlertPolicy::default();
+        let heard = Incident::open(&warning(0), &policy, None, at(1)).apply(Event::Status(&new), &policy, None, at(2));
+        prop_assert!(!heard.incident.apply(Event::Status(&old), &policy, None, at(2)).changed);
+    }
+
+    #[test]
+    fn in_whatever_order_statuses_come_the_newest_is_heard(
+        statuses in proptest::collection::vec(numbered(), 1..8).prop_shuffle(),
+    ) {
+        let policy = AlertPolicy::default();
+        let mut incident = Incident::open(&warning(0), &policy, None, at(1));
+        for status in &statuses {
+            incident = incident.apply(Event::Status(status), &policy, None, at(1)).incident;
+        }
+        let newest = statuses.iter().map(|status| (status.epoch, &status.seq)).max().unwrap();
+        let heard = incident.status.unwrap().status;
+        prop_assert_eq!((heard.epoch, &heard.seq), newest);
     }
 }

@@ -139,5 +139,5 @@ impl Course {
 }
 
 pub(crate) fn status(is_abnormal: bool, since: i64) -> Status {
-    Status { is_abnormal, since: at(since), seq: String::new() }
+    Status { is_abnormal, since: at(since), epoch: 0, seq: String::new() }
 }
