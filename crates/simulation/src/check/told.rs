@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use alert_fanout::delivery::{Delivery, DeliveryState, TRIED_FOR};
 use alert_fanout::place;
-use anomaly_core::Timestamp;
-use anomaly_core::incident::Incident;
+use anomaly_core::incident::{ClosedBy, Incident, Phase};
+use anomaly_core::{DeviceStatus, Timestamp};
 use platform::model::{Entry, EntryKey};
 
 use super::Findings;
@@ -23,6 +23,8 @@ use crate::telling::Told;
 const SWEPT_MS: i64 = 20 * 3_600_000;
 /// What is left of the time in which a message is tried when the last pause would go beyond it.
 const LAST_PAUSE_MS: i64 = 30 * 60_000;
+/// No trouble of a run lasts so long: a state that arrived so much earlier is known.
+const TROUBLES_MS: i64 = 12 * 3_600_000;
 
 /// Incidents and deliveries as they are stored in the end.
 struct Book {
@@ -40,6 +42,7 @@ pub(super) fn check(rest: &Rest, findings: &mut Findings) {
     book.check_deliveries(told, findings);
     book.check_heard(told, findings);
     check_untold(told, site, findings);
+    book.check_ends(rest, site, findings);
     if !told.untold.is_empty() {
         // What was left out after a move is told when it comes once more.
         return;
@@ -132,6 +135,22 @@ impl Book {
                     });
                 }
             }
+        }
+    }
+
+    /// An incident whose device is known not to be abnormal ends by that, and not because nothing was heard for a day: the
+    /// newest state is heard, whichever region's stream it came through.
+    fn check_ends(&self, rest: &Rest, site: &Site, findings: &mut Findings) {
+        let states: BTreeMap<_, _> =
+            site.store.states().into_iter().map(|state| (state.partition_key(), state)).collect();
+        for incident in &self.incidents {
+            let Phase::Closed { at, by: ClosedBy::TimedOut } = &incident.phase else { continue };
+            let Some(state) = states.get(&format!("{}#{}", incident.tenant, incident.device)) else { continue };
+            let arrived_seconds = state.expires_at - i64::from(rest.plan.config.ttl_days) * 86_400;
+            let long_known = at.millis() - arrived_seconds * 1_000 > TROUBLES_MS;
+            findings.demand(!long_known || state.status == DeviceStatus::Abnormal, "heard", || {
+                format!("{} of {} heard {:?} last, and not {state:?}", incident.id, incident.device, incident.status)
+            });
         }
     }
 

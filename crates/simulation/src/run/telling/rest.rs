@@ -16,8 +16,6 @@ use crate::telling::{Sender, TellingWorld, who_tells};
 
 /// Most ticks until nothing is due.
 const TICKS_MAX: usize = 2_000;
-/// For so long after its end, and no longer, something belongs to an incident that was over.
-const REOPENS_MS: i64 = 31 * MINUTE_MS;
 /// Ticks after everything has come once more.
 const TICKS_AFTER: usize = 60;
 
@@ -49,11 +47,6 @@ impl Run {
         self.telling.told.say = self.telling.say;
         self.telling.told.before_again = self.telling.desk.count();
         self.telling.told.untold = self.untold();
-        if self.regions.len() > 1 {
-            // Sequence numbers of two streams do not say which state of a device is newer, so that an older one of the other
-            // region can open again what has just closed.
-            self.pass(REOPENS_MS).await;
-        }
         self.note("everything comes once more");
         for feed in &mut self.telling.feeds {
             feed.done = [0; PARTS];
