@@ -18,11 +18,9 @@ where
 {
     let there = stores.load_epoch(stream).await?;
     let is_new = there.is_none();
-    // A move that stopped after its fence has left an epoch in which nobody has the say.
-    let active = there.map(|epoch| epoch.active).filter(|active| !active.is_empty());
-    let active = active.unwrap_or_else(|| region.to_owned());
+    let active = there.map_or_else(|| region.to_owned(), |epoch| epoch.active);
     if is_new {
-        stores.begin_epoch(stream, &Epoch { epoch: 1, active: active.clone(), since: now }).await?;
+        stores.begin_epoch(stream, &Epoch { epoch: 1, active: active.clone(), is_fenced: false, since: now }).await?;
     }
     // Apart from the epoch: a run that was cut between the two is finished by the next.
     let has_teller = alert_fanout::active::load(stores).await?.is_some();

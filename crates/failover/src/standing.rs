@@ -28,7 +28,7 @@ impl Standing {
     }
 
     pub(crate) fn is_active(&self, region: &str) -> bool {
-        self.known.as_ref().is_some_and(|epoch| epoch.active == region)
+        self.known.as_ref().is_some_and(|epoch| epoch.active == region && !epoch.is_fenced)
     }
 
     fn unfinished(&self) -> Option<&Kept> {

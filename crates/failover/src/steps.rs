@@ -42,34 +42,37 @@ impl<S: Stores, R: Reach> Mover<'_, S, R> {
 
     /// The epoch of the move.
     fn epoch(record: &Move) -> Epoch {
-        Epoch { epoch: record.epoch, active: record.to.clone(), since: record.since }
+        Epoch { epoch: record.epoch, active: record.to.clone(), is_fenced: false, since: record.since }
     }
 
-    /// The one before it, in which nobody has the say: if the fence named the Region that takes over, its scorer would adopt as soon
-    /// as replication brings it, before what it is to adopt has arrived. It is of no time, so that who tells people stays who it is.
-    fn fencing(record: &Move) -> Epoch {
-        Epoch { epoch: record.epoch - 1, active: String::new(), since: Timestamp::MIN }
+    /// The one before it, in which nobody has the say: if it named the Region that takes over, the scorer there would adopt as soon
+    /// as replication brings it, before what it is to adopt has arrived. People are told by who told them until now.
+    fn fencing(&self, record: &Move, former: Option<Epoch>) -> Epoch {
+        let (active, since) = former.map_or((self.from.region.clone(), Timestamp::MIN), |it| (it.active, it.since));
+        Epoch { epoch: record.epoch - 1, active, is_fenced: true, since }
     }
 
     /// Best effort: a Region that does not answer learns of the epoch from the tables, and until it has, commits into its own
     /// part of the lake what replication brings or does not (ADR 0010).
     async fn fence(&self, record: &Move) -> Result<Evidence, MoveError> {
         let (stores, region) = (&self.from.stores, &self.from.region);
-        let begun = self.ask_from("begin epoch", stores.begin_epoch(&self.stream, &Self::fencing(record))).await;
-        match begun {
-            Ok(true) => Ok(done(format!("{region} is fenced by epoch {}", record.epoch - 1))),
-            Ok(false) => match self.ask_from("load epoch", stores.load_epoch(&self.stream)).await {
-                Ok(there) => {
-                    not_superseded(record, there)?;
-                    Ok(done(format!("{region} was fenced already")))
-                }
-                Err(cause) => Ok(warned(format!("{region} has an epoch that could not be read: {cause}"))),
-            },
-            Err(cause) => Ok(warned(format!(
-                "{region} does not answer ({cause}); it is fenced when epoch {} reaches it by replication",
-                record.epoch
-            ))),
-        }
+        let silent = |cause: StoreError| {
+            let epoch = record.epoch;
+            warned(format!(
+                "{region} does not answer ({cause}); it is fenced when epoch {epoch} reaches it by replication"
+            ))
+        };
+        let former = match self.ask_from("load epoch", stores.load_epoch(&self.stream)).await {
+            Ok(former) => former,
+            Err(cause) => return Ok(silent(cause)),
+        };
+        not_superseded(record, former.as_ref())?;
+        let next = self.fencing(record, former);
+        Ok(match self.ask_from("begin epoch", stores.begin_epoch(&self.stream, &next)).await {
+            Ok(true) => done(format!("{region} is fenced by epoch {}", next.epoch)),
+            Ok(false) => done(format!("{region} was fenced already")),
+            Err(cause) => silent(cause),
+        })
     }
 
     async fn take_over(&self, record: &Move) -> Result<Evidence, MoveError> {
@@ -77,7 +80,7 @@ impl<S: Stores, R: Reach> Mover<'_, S, R> {
         if stores.begin_epoch(&self.stream, &Self::epoch(record)).await? {
             return Ok(done(format!("{region} has the say in epoch {}", record.epoch)));
         }
-        not_superseded(record, stores.load_epoch(&self.stream).await?)?;
+        not_superseded(record, stores.load_epoch(&self.stream).await?.as_ref())?;
         Ok(done(format!("{region} had the say in epoch {} already", record.epoch)))
     }
 
@@ -88,16 +91,16 @@ impl<S: Stores, R: Reach> Mover<'_, S, R> {
     }
 }
 
-/// Whether the epoch that is there is not a newer one.
-fn not_superseded(record: &Move, there: Option<Epoch>) -> Result<(), MoveError> {
-    match there {
-        Some(there) if there.epoch > record.epoch => {
-            Err(MoveError::Superseded { epoch: record.epoch, newer: there.epoch, active: there.active })
+/// Whether the epoch that is there is not a newer one, nor one of the same number for the other side: two moves that were begun in
+/// two Regions which did not hear of each other.
+fn not_superseded(record: &Move, there: Option<&Epoch>) -> Result<(), MoveError> {
+    let is_other = |there: &&Epoch| {
+        there.epoch > record.epoch || (there.epoch == record.epoch && (there.active != record.to || there.is_fenced))
+    };
+    match there.filter(is_other) {
+        Some(there) => {
+            Err(MoveError::Superseded { epoch: record.epoch, newer: there.epoch, active: there.active.clone() })
         }
-        // The same number for the other side: two moves were begun in two Regions that did not hear of each other.
-        Some(there) if there.epoch == record.epoch && there.active != record.to => {
-            Err(MoveError::Superseded { epoch: record.epoch, newer: there.epoch, active: there.active })
-        }
-        _ => Ok(()),
+        None => Ok(()),
     }
 }

@@ -33,7 +33,7 @@ impl Standing {
     pub fn of(region: &str, epoch: Option<&Epoch>) -> Self {
         epoch.map_or(Self::NONE, |epoch| Self {
             epoch: epoch.epoch,
-            active: epoch.active == region,
+            active: epoch.active == region && !epoch.is_fenced,
             since: epoch.since,
         })
     }

@@ -140,7 +140,7 @@ fn a_region_that_hears_of_a_newer_epoch_alone_is_quiet() {
         let config = Config { stream: Some("plant".to_owned()), ..Config::local("unused") };
         let fanout = Fanout::new(world.clone(), receiver.clone(), config);
         alert_fanout::active::switch(&world, "local", at(0)).await.unwrap();
-        let moved = Epoch { epoch: 2, active: "elsewhere".to_owned(), since: at(3) };
+        let moved = Epoch { epoch: 2, active: "elsewhere".to_owned(), is_fenced: false, since: at(3) };
         world.place_epoch("plant", &moved);
         let began = store(&world, &[finding("oven-1", 5, Severity::Warning)], &[state("oven-1", 5, true)]).await;
         take(&fanout, &began, at(6)).await;

@@ -43,7 +43,7 @@ pub(super) async fn begin_epoch<O: Objects + Sync, S: ItemStore>(
         _ => {}
     }
     let epoch = newest.max(live.map_or(0, |live| live.epoch)) + 1;
-    let next = Epoch { epoch, active: target.region.clone(), since: target.now };
+    let next = Epoch { epoch, active: target.region.clone(), is_fenced: false, since: target.now };
     let fields = serde_json::to_value(&next).map_err(|error| BackupError::damaged("an epoch", error))?;
     let fields = fields.as_object().cloned().unwrap_or_default();
     let item: Item = fields.iter().map(|(name, value)| (name.clone(), item::of_json(value))).chain(key).collect();

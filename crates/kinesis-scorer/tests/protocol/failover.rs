@@ -77,7 +77,7 @@ fn world() -> SimWorld {
 
 /// The stream is moved to a region when this record arrives.
 fn begin(world: &SimWorld, epoch: u64, active: &str, when: &Record) {
-    world.place_epoch(STREAM, &Epoch { epoch, active: active.into(), since: when.arrived });
+    world.place_epoch(STREAM, &Epoch { epoch, active: active.into(), is_fenced: false, since: when.arrived });
 }
 
 fn checkpoint(world: &SimWorld, region: &str) -> Checkpoint {
@@ -230,7 +230,7 @@ fn what_was_not_replicated_is_waited_for_and_then_left_out() {
     assert!(segments.len() >= 2, "{}", segments.len());
     // Half of the patience is over when the first record comes.
     let since = Timestamp::from_millis(records[60].arrived.millis() - 30_000).unwrap();
-    world.place_epoch(STREAM, &Epoch { epoch: 1, active: THERE.into(), since });
+    world.place_epoch(STREAM, &Epoch { epoch: 1, active: THERE.into(), is_fenced: false, since });
     let missing: &Key = &segments[1].object.key;
     let bytes = world.object(missing).unwrap();
     world.remove_object(missing);

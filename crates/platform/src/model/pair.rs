@@ -13,6 +13,9 @@ pub struct Epoch {
     pub epoch: u64,
     /// The region that producers send to from here on.
     pub active: String,
+    /// It was told that another is to take over, which has not yet: nobody has the say, and who tells people stays who it was.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_fenced: bool,
     /// When it began, by the clock of whoever wrote it.
     pub since: Timestamp,
 }

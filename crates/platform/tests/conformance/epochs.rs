@@ -12,7 +12,7 @@ use super::worlds::Setup;
 const STREAM: &str = "plant";
 
 fn epoch(number: u64, active: &str) -> Epoch {
-    Epoch { epoch: number, active: active.to_owned(), since: at(number as i64) }
+    Epoch { epoch: number, active: active.to_owned(), is_fenced: false, since: at(number as i64) }
 }
 
 async fn begin(setup: &impl Setup, number: u64) -> bool {

@@ -39,7 +39,7 @@ impl Run {
     pub(super) fn begin_epoch(&mut self, calm: bool) {
         self.epoch += 1;
         let (epoch, to) = (self.epoch, self.live);
-        let next = Epoch { epoch, active: REGIONS[to].to_owned(), since: self.now() };
+        let next = Epoch { epoch, active: REGIONS[to].to_owned(), is_fenced: false, since: self.now() };
         self.regions[to].site.store.place_epoch(STREAM, &next);
         self.switches.push(Switch { epoch, to, records: self.sent.len(), at_ms: self.now_ms, calm });
     }
