@@ -122,13 +122,15 @@ impl Opened {
         Ok(())
     }
 
-    /// Nobody is told twice, but for what the Region told so short a time before its loss that its note of that had not left it.
-    fn none_twice_but_what_was_under_way(&self, ledger: &Ledger, lost: Instant) -> Result<()> {
+    /// Nobody is told twice, but for what ran hot while the Regions did not hear each other: from so short a time before the loss
+    /// that the note of the message had not left the Region, until it is heard again and has heard who has the say (ADR 0016).
+    fn none_twice_but_while_deaf(&self, ledger: &Ledger, lost: Instant, heard: Instant) -> Result<()> {
+        let (from, until) = (lost.checked_sub(LAG + UNDER_WAY).context("a clock")?, heard + LAG + UNDER_WAY);
         for (device, told) in self.twice() {
             let hot = ledger.hot.get(device).with_context(|| format!("{device} was not hot"))?;
-            let before = lost.checked_duration_since(*hot);
-            let was_under_way = before.is_some_and(|before| before < LAG + UNDER_WAY);
-            ensure!(was_under_way, "{device}, hot {before:?} before the loss, was told of twice: {told:?}");
+            ensure!((from..until).contains(hot), "{device} was told of twice: {told:?}");
+            let incidents: BTreeSet<&String> = told.iter().map(|(_, id)| id).collect();
+            ensure!(told.len() == 2, "{device} was told of by each Region once, at the most: {incidents:?}");
         }
         Ok(())
     }
@@ -196,6 +198,7 @@ async fn with_dual_publishing_nothing_is_lost_and_the_way_back_counts_the_same()
     hot(&load, 16).await?;
     // It comes back with all that it believed, and finds out that it has not the say.
     ground.twins.pair().thaw(Side::Primary)?;
+    let thawed = began();
     let (rows, took_back) = ground.dr("failback", Side::Primary)?;
     timeline(&mut text, &rows)?;
     let ledger = load.finish()?;
@@ -233,7 +236,7 @@ async fn with_dual_publishing_nothing_is_lost_and_the_way_back_counts_the_same()
     ensure!(here.keys().eq(there.keys()), "the Regions differ");
     ensure!(ledger.hot.keys().all(|device| devices.contains(device.as_str())), "a hot machine was not found");
     ensure!(opened.told.keys().eq(ledger.hot.keys()), "somebody was told of what was not so");
-    opened.none_twice_but_what_was_under_way(&ledger, frozen)
+    opened.none_twice_but_while_deaf(&ledger, frozen, thawed)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -307,5 +310,5 @@ async fn without_it_no_more_is_lost_than_was_under_way() -> Result<()> {
     // A batch is committed, and its object written, some time after the record was taken.
     ensure!(oldest < LAG + UNDER_WAY, "something was lost that was {oldest:?} old");
     ensure!(ledger.kept == 0 && !there.is_empty(), "devices did not find the other Region");
-    opened.none_twice_but_what_was_under_way(&ledger, killed)
+    opened.none_twice_but_while_deaf(&ledger, killed, killed)
 }

@@ -1,13 +1,15 @@
 //! Writing drafts: as many devices in a transaction as fit, and one by one where somebody else was quicker.
 
+use std::collections::HashMap;
+
 use anomaly_core::incident::Manner;
 use anomaly_core::{Severity, Timestamp};
-use platform::model::{Entry, EntryChange, TRANSACTION_ITEMS_MAX};
+use platform::model::{Entry, EntryChange, EntryKey, TRANSACTION_ITEMS_MAX};
 use platform::ports::{AlertWorld, ChangeError, StoreError};
 
 use super::{Done, Fanout, Wanted};
 use crate::budget::TenantBudget;
-use crate::delivery::Claimed;
+use crate::delivery::{Claimed, Delivery};
 use crate::dispatch::Dispatch;
 use crate::draft::Draft;
 use crate::place;
@@ -24,6 +26,23 @@ struct Pack {
     budget: Option<TenantBudget>,
     claimed: Vec<Claimed>,
     held: u64,
+}
+
+/// Deliveries that are there already, and where this one goes instead; `None`: nowhere, it is told.
+type There = HashMap<EntryKey, Option<EntryKey>>;
+
+impl Pack {
+    fn make_room(&mut self, there: &There) {
+        self.claimed.retain_mut(|claimed| {
+            while let Some(place) = there.get(&claimed.key) {
+                match place {
+                    Some(elsewhere) => claimed.key = elsewhere.clone(),
+                    None => return false,
+                }
+            }
+            true
+        });
+    }
 }
 
 impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
@@ -93,12 +112,14 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
         (done, claimed): (&mut Done, &mut Vec<Claimed>),
     ) -> Result<(), StoreError> {
         let mut happenings = one.happenings.to_vec();
+        let mut there = There::new();
         for _ in 0..TRIES_MAX {
             let again = self.want(tenant, one.device, &happenings, holds, now).await?;
             if again.draft.is_empty() {
                 return Ok(());
             }
-            let pack = self.pack(tenant, vec![again.draft.clone()], holds, now).await?;
+            let mut pack = self.pack(tenant, vec![again.draft.clone()], holds, now).await?;
+            pack.make_room(&there);
             match self.try_pack(&pack, holds, now).await {
                 Ok(()) => {
                     written(pack, done, claimed);
@@ -107,6 +128,7 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
                 Err(ChangeError::Moved(moved)) => {
                     let gone = again.draft.witnessed(&moved);
                     happenings.retain(|happening| !happening.is_any_of(&gone));
+                    self.look_at_deliveries(&pack, &moved, holds, now, &mut there).await?;
                 }
                 Err(error) => return Err(store_error(error, tenant)),
             }
@@ -116,6 +138,30 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
             kind: platform::ports::StoreErrorKind::Throttled,
             ..StoreError::permanent("store incident", place::of_device(tenant, one.device), remedy)
         })
+    }
+
+    /// Deliveries of a pack that are there already: another region has told a notice of that number, and what it wrote of the
+    /// incident was lost to what this one wrote. The same notice is told; another one needs another place.
+    async fn look_at_deliveries(
+        &self,
+        pack: &Pack,
+        moved: &[usize],
+        holds: &Tenant,
+        now: Timestamp,
+        there: &mut There,
+    ) -> Result<(), StoreError> {
+        let mut before = 0;
+        for draft in &pack.drafts {
+            before += draft.entries(holds, now, self.config.kept_days)?.len();
+        }
+        for claimed in moved.iter().filter_map(|index| pack.claimed.get(index.checked_sub(before)?)) {
+            let Some(entry) = self.world.load_entry(&claimed.key).await? else { continue };
+            let told = serde_json::from_value::<Delivery>(entry.body).ok();
+            let is_same = told.is_some_and(|told| told.message.state() == claimed.delivery.message.state());
+            let elsewhere = EntryKey::new(claimed.key.pk.clone(), format!("{}~", claimed.key.sk));
+            there.insert(claimed.key.clone(), (!is_same).then_some(elsewhere));
+        }
+        Ok(())
     }
 
     /// Delivers what a full transaction left in the incident's box.

@@ -154,6 +154,28 @@ fn a_region_that_hears_of_a_newer_epoch_alone_is_quiet() {
 }
 
 #[test]
+fn a_notice_that_another_region_has_told_holds_nothing_up() {
+    block_on(async {
+        let (world, receiver) = (world(), Receiver::default());
+        let fanout = fanout(&world, &receiver);
+        let began = store(&world, &[finding("oven-1", 0, Severity::Warning)], &[state("oven-1", 0, true)]).await;
+        assert_eq!(take(&fanout, &began, at(1)).await.sent, 1);
+        // Of two writers of an incident the later one stays: what this one knew of it is gone, its deliveries are not.
+        for entry in
+            world.entries().iter().filter(|entry| entry.key.sk.starts_with("I#") || entry.key.sk.starts_with("W#"))
+        {
+            world.remove_entry(&entry.key);
+        }
+        assert_eq!(take(&fanout, &began, at(2)).await.sent, 0, "it is told already");
+        assert_eq!(only(&world, &receiver, "ops").await, ["opened"]);
+        let over = store(&world, &[], &[state("oven-1", 300, false)]).await;
+        take(&fanout, &over, at(301)).await;
+        tick_through(&fanout, 360, 1_200).await;
+        assert_eq!(only(&world, &receiver, "ops").await, ["opened", "resolved"], "and it goes on from there");
+    });
+}
+
+#[test]
 fn what_a_device_found_whose_clock_is_past_midnight_already_is_told_after_a_switch() {
     block_on(async {
         let (world, receiver) = (world(), Receiver::default());
