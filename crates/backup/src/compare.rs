@@ -55,15 +55,15 @@ impl Part {
     }
 
     /// Notes one.
-    pub fn note(&mut self, name: &str, how: How) {
+    pub fn note(&mut self, name: &str, how: Comparison) {
         let count = match how {
-            How::Equal => &mut self.equal,
-            How::Missing => &mut self.missing,
-            How::Differs => &mut self.differs,
-            How::Newer => &mut self.newer,
+            Comparison::Equal => &mut self.equal,
+            Comparison::Missing => &mut self.missing,
+            Comparison::Differs => &mut self.differs,
+            Comparison::Newer => &mut self.newer,
         };
         *count += 1;
-        if how != How::Equal && self.names.len() < NAMES_MAX {
+        if how != Comparison::Equal && self.names.len() < NAMES_MAX {
             self.names.push(name.to_owned());
         }
     }
@@ -71,7 +71,7 @@ impl Part {
 
 /// How one thing compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum How {
+pub enum Comparison {
     /// Both have it.
     Equal,
     /// What is live has it not.
@@ -162,9 +162,10 @@ pub async fn lake<P: Objects + Sync, O: Objects + Sync>(
             while page.len() < LINES_MAX {
                 let Some(line) = cursor.take().await? else { break };
                 let bytes = match &mut there {
-                    Some(there) => {
-                        there.find(&line.key, |found| part.note(&found.key, How::Newer)).await?.map(|found| found.bytes)
-                    }
+                    Some(there) => there
+                        .find(&line.key, |found| part.note(&found.key, Comparison::Newer))
+                        .await?
+                        .map(|found| found.bytes),
                     None => lake.measure(&line.key).await?,
                 };
                 page.push((line, bytes));
@@ -176,7 +177,7 @@ pub async fn lake<P: Objects + Sync, O: Objects + Sync>(
                 let how = of_object(lake, &line, bytes, is_quick).await?;
                 Ok::<_, BackupError>((line.key, how))
             });
-            let looked: Vec<(String, How)> = looked.buffered(AT_ONCE).try_collect().await?;
+            let looked: Vec<(String, Comparison)> = looked.buffered(AT_ONCE).try_collect().await?;
             for (key, how) in &looked {
                 part.note(key, *how);
             }
@@ -184,7 +185,7 @@ pub async fn lake<P: Objects + Sync, O: Objects + Sync>(
         }
         if let Some(mut live) = there {
             while let Some(found) = live.take().await? {
-                part.note(&found.key, How::Newer);
+                part.note(&found.key, Comparison::Newer);
             }
         }
         parts.push(part);
@@ -192,15 +193,20 @@ pub async fn lake<P: Objects + Sync, O: Objects + Sync>(
     Ok(parts)
 }
 
-async fn of_object(lake: &impl Objects, line: &Line, bytes: Option<u64>, is_quick: bool) -> Result<How, BackupError> {
+async fn of_object(
+    lake: &impl Objects,
+    line: &Line,
+    bytes: Option<u64>,
+    is_quick: bool,
+) -> Result<Comparison, BackupError> {
     Ok(match bytes {
-        None => How::Missing,
-        Some(bytes) if bytes != line.bytes => How::Differs,
-        Some(_) if is_quick => How::Equal,
+        None => Comparison::Missing,
+        Some(bytes) if bytes != line.bytes => Comparison::Differs,
+        Some(_) if is_quick => Comparison::Equal,
         Some(_) => match lake.read(&line.key).await? {
-            None => How::Missing,
-            Some(body) if ContentHash::of(&body) == line.sha256 => How::Equal,
-            Some(_) => How::Differs,
+            None => Comparison::Missing,
+            Some(body) if ContentHash::of(&body) == line.sha256 => Comparison::Equal,
+            Some(_) => Comparison::Differs,
         },
     })
 }
@@ -269,10 +275,10 @@ pub(crate) async fn beside<'i>(
 }
 
 /// How an item of the backup compares with the live one of its keys.
-pub(crate) fn of_item(table: Table, item: &Item, live: Option<&Item>) -> How {
-    let Some(live) = live else { return How::Missing };
+pub(crate) fn of_item(table: Table, item: &Item, live: Option<&Item>) -> Comparison {
+    let Some(live) = live else { return Comparison::Missing };
     if live == item {
-        return How::Equal;
+        return Comparison::Equal;
     }
     let is_equal = match table {
         Table::Results => item::text(item, "kind") == Some("state") && *live == rested(item),
@@ -284,7 +290,7 @@ pub(crate) fn of_item(table: Table, item: &Item, live: Option<&Item>) -> How {
             _ => false,
         },
     };
-    if is_equal { How::Equal } else { How::Differs }
+    if is_equal { Comparison::Equal } else { Comparison::Differs }
 }
 
 /// A device's state as a new stream may change it: before every record, and of no epoch.

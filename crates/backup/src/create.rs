@@ -4,7 +4,7 @@
 //! name is in the lake when it is listed afterwards. What was committed meanwhile is kept as well, and named by nobody.
 //!
 //! A run that was cut off anywhere is taken up by the next: its tables, once they are whole, and every page of its lists. An object
-//! is read when no backup before has it with the same tag.
+//! is read when no backup before has it with the same tag, or its content is not at the place any more.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,9 +18,9 @@ use tokio::sync::Semaphore;
 
 use crate::area::{self, SNAPSHOTS};
 use crate::list::{self, Cursor, LINES_MAX, Line};
-use crate::manifest::{self, Area, Document, FORMAT, Link, Manifest, Sealed, Subject};
+use crate::manifest::{self, All, Area, Document, FORMAT, Link, Manifest, Sealed, Subject};
 use crate::objects::{Found, Objects};
-use crate::place::{self, Blob, Id};
+use crate::place::{self, Blob, Contents, Id, Trust};
 use crate::tables::{self, TakeTables, Taken};
 use crate::{BackupError, Step, Watch};
 
@@ -68,7 +68,8 @@ pub(crate) async fn begun(place: &impl Objects, id: &Id) -> Result<Option<Begun>
     serde_json::from_slice(&bytes).map(Some).map_err(|error| BackupError::damaged(&key, error))
 }
 
-/// Makes a backup of `source` at `place`; `now` is when it begins, unless an earlier run is taken up.
+/// Makes a backup of `source` at `place`; `now` is when it begins, unless an earlier run is taken up. With [`Trust::Hash`] nothing
+/// is taken over from an earlier backup or run: every object is read, and what is damaged at the place is written anew.
 ///
 /// # Errors
 /// [`BackupError`]. The same call goes on from there.
@@ -76,9 +77,11 @@ pub async fn create<L: Objects + Sync, T: TakeTables, P: Objects + Sync>(
     source: &Source<'_, L, T>,
     place: &P,
     now: Timestamp,
+    trust: Trust,
     watch: Watch<'_>,
 ) -> Result<Made, BackupError> {
     let History { open, previous } = history(place, &source.subject).await?;
+    let open = open.filter(|_| trust == Trust::Size);
     let is_resumed = open.is_some();
     let (id, begun) = match open {
         Some(open) => open,
@@ -93,23 +96,26 @@ pub async fn create<L: Objects + Sync, T: TakeTables, P: Objects + Sync>(
     let copier = Copier {
         lake: source.lake,
         place,
+        trust,
+        contents: if trust == Trust::Size { Contents::list(place).await? } else { Contents::default() },
         memory: Arc::new(Semaphore::new(MEMORY_MIB as usize)),
         read: std::sync::Mutex::default(),
     };
+    let known = previous.as_ref().filter(|_| trust == Trust::Size);
     let mut lake = Vec::new();
     for (name, prefix) in area::areas(&source.lake.folders("").await?) {
-        let before = previous.as_ref().and_then(|sealed| sealed.manifest.lake.iter().find(|area| area.name == name));
+        let before = known.and_then(|sealed| sealed.manifest.lake.iter().find(|area| area.name == name));
         let lists = before.map_or(&[][..], |area| &area.lists);
         lake.push(copier.area(&id, &name, &prefix, begun, lists, watch).await?);
     }
     let mut missing = Vec::new();
     let names = area::snapshots(&living);
-    let before = previous.as_ref().and_then(|sealed| sealed.manifest.lake.iter().find(|area| area.name == SNAPSHOTS));
+    let before = known.and_then(|sealed| sealed.manifest.lake.iter().find(|area| area.name == SNAPSHOTS));
     lake.push(copier.snapshots(&id, names, before.map_or(&[][..], |area| &area.lists), &mut missing, watch).await?);
     let mut documents = Vec::new();
     for (name, value) in source.documents {
         let text = serde_json::to_vec_pretty(value).map_err(|error| BackupError::damaged(name, error))?;
-        documents.push(Document { name: name.clone(), blob: place::keep(place, &text).await? });
+        documents.push(Document { name: name.clone(), blob: place::keep(place, &text, trust).await? });
     }
     let manifest = Manifest {
         format: FORMAT,
@@ -139,20 +145,23 @@ struct History {
 async fn history(place: &impl Objects, subject: &Subject) -> Result<History, BackupError> {
     let mut found = History { open: None, previous: None };
     let is_of = |other: &Subject| other.environment == subject.environment && other.region == subject.region;
-    for id in manifest::ids(place).await? {
-        match manifest::load(place, &id).await? {
-            Some(sealed) if is_of(&sealed.manifest.subject) => {
-                let newest = found.previous.into_iter().chain([sealed]).max_by_key(|one| one.manifest.begun);
-                found.previous = newest;
+    let All { whole, open, wrong } = manifest::all(place).await?;
+    wrong.iter().for_each(manifest::pass_over);
+    found.previous =
+        whole.into_iter().filter(|sealed| is_of(&sealed.manifest.subject)).max_by_key(|one| one.manifest.begun);
+    for id in open {
+        let begun = match begun(place, &id).await {
+            Ok(Some(begun)) => begun,
+            Ok(None) => continue,
+            Err(error @ BackupError::Damaged { .. }) => {
+                manifest::pass_over(&error);
+                continue;
             }
-            Some(_) => {}
-            None => {
-                let Some(begun) = begun(place, &id).await? else { continue };
-                if is_of(&begun.subject) && begun.format == FORMAT {
-                    let newest = found.open.into_iter().chain([(id, begun.at)]).max_by_key(|(_, at)| *at);
-                    found.open = newest;
-                }
-            }
+            Err(error) => return Err(error),
+        };
+        if is_of(&begun.subject) && begun.format == FORMAT {
+            let newest = found.open.into_iter().chain([(id, begun.at)]).max_by_key(|(_, at)| *at);
+            found.open = newest;
         }
     }
     let newest = found.previous.as_ref().map(|sealed| sealed.manifest.begun);
@@ -185,6 +194,9 @@ async fn tables_of<L, T: TakeTables, P: Objects + Sync>(
 struct Copier<'c, L, P> {
     lake: &'c L,
     place: &'c P,
+    trust: Trust,
+    /// What the place had when this began.
+    contents: Contents,
     memory: Arc<Semaphore>,
     read: std::sync::Mutex<(u64, u64)>,
 }
@@ -243,9 +255,10 @@ impl<L: Objects + Sync, P: Objects + Sync> Copier<'_, L, P> {
         Ok(area)
     }
 
-    /// What an earlier run has of the area. Returns its last key.
+    /// What an earlier run has of the area. Returns its last key. From the first page on of which a content has gone, its pages are
+    /// made again.
     async fn resume(&self, id: &Id, area: &mut Area) -> Result<Option<String>, BackupError> {
-        let mut last = None;
+        let (mut last, mut is_whole) = (None, true);
         let prefix = id.key(&format!("lists/{}/", area.name));
         let mut after = String::new();
         loop {
@@ -255,6 +268,11 @@ impl<L: Objects + Sync, P: Objects + Sync> Copier<'_, L, P> {
             for Found { key, .. } in page {
                 let Some(bytes) = self.place.read(&key).await? else { continue };
                 let lines: Vec<Line> = list::lines(&bytes, &key)?;
+                is_whole &= lines.iter().all(|line| self.contents.has(&line.sha256, line.bytes));
+                if !is_whole {
+                    self.place.remove(&key).await?;
+                    continue;
+                }
                 area.objects += lines.len() as u64;
                 area.bytes += lines.iter().map(|line| line.bytes).sum::<u64>();
                 last = lines.last().map(|line| line.key.clone()).or(last);
@@ -280,7 +298,9 @@ impl<L: Objects + Sync, P: Objects + Sync> Copier<'_, L, P> {
         let mut work = Vec::with_capacity(page.len());
         for found in page {
             let before = known.find(&found.key).await?;
-            let same = before.filter(|line| line.bytes == found.bytes && line.tag == found.tag);
+            let same = before.filter(|line| {
+                line.bytes == found.bytes && line.tag == found.tag && self.contents.has(&line.sha256, line.bytes)
+            });
             work.push(async move {
                 match same {
                     Some(line) => Ok(Some(line)),
@@ -298,7 +318,7 @@ impl<L: Objects + Sync, P: Objects + Sync> Copier<'_, L, P> {
         // Closed by nobody: an error here would be that of a place without memory.
         let _room = self.memory.acquire_many(mib).await.ok();
         let Some(body) = self.lake.read(&found.key).await? else { return Ok(None) };
-        let blob = place::keep(self.place, &body).await?;
+        let blob = place::keep(self.place, &body, self.trust).await?;
         if let Ok(mut read) = self.read.lock() {
             *read = (read.0 + 1, read.1 + blob.bytes);
         }

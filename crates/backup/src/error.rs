@@ -9,7 +9,10 @@ pub enum BackupError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Something of a backup is not what was written.
-    #[error("{place} is damaged: {reason}; use another backup (`millrace backup list`)")]
+    #[error(
+        "{place} is damaged: {reason}; use another backup (`millrace backup list`), or make a new one with \
+         `millrace backup create --reread`, which writes anew what is damaged"
+    )]
     Damaged {
         /// The object.
         place: String,

@@ -3,6 +3,8 @@
 //! It has the hash of every list, part and document, and its own over its very bytes; the lists have the hash of every object. So a
 //! byte that was changed anywhere is found from here. It also has the hash of the manifest before it at the place.
 
+use std::collections::BTreeSet;
+
 use anomaly_core::Timestamp;
 use platform::model::{ContentHash, HashRange};
 use serde::{Deserialize, Serialize};
@@ -181,19 +183,79 @@ pub async fn ids(place: &impl Objects) -> Result<Vec<Id>, BackupError> {
     Ok(place.folders(BACKUPS).await?.iter().filter_map(|name| Id::parse(name)).collect())
 }
 
-/// The backup that is asked for; the newest whole one of the place where none is.
+/// What is at a place.
+#[derive(Debug, Default)]
+pub struct All {
+    /// Whole backups.
+    pub whole: Vec<Sealed>,
+    /// Backups without a manifest.
+    pub open: Vec<Id>,
+    /// Why a manifest cannot be understood: [`BackupError::Damaged`] or [`BackupError::Format`].
+    pub wrong: Vec<BackupError>,
+}
+
+/// Reads all manifests of a place.
 ///
 /// # Errors
-/// [`BackupError::None`], and those of [`load`].
-pub async fn choose(place: &impl Objects, id: Option<&Id>) -> Result<Sealed, BackupError> {
+/// The place's.
+pub async fn all(place: &impl Objects) -> Result<All, BackupError> {
+    let mut all = All::default();
+    for id in ids(place).await? {
+        match load(place, &id).await {
+            Ok(Some(sealed)) => all.whole.push(sealed),
+            Ok(None) => all.open.push(id),
+            Err(error @ (BackupError::Damaged { .. } | BackupError::Format { .. })) => all.wrong.push(error),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(all)
+}
+
+/// Tells of a backup that cannot be understood where another does as well.
+pub(crate) fn pass_over(error: &BackupError) {
+    tracing::warn!(error = error as &dyn std::error::Error, "a backup is passed over");
+}
+
+/// The backup that is asked for; where none is, the newest whole one of `environment`. Without an environment the place must have
+/// backups of one alone. What cannot be understood is passed over while there is another.
+///
+/// # Errors
+/// [`BackupError::None`]; [`BackupError::Refused`] for a backup of another environment, or where there are several; those of
+/// [`load`].
+pub async fn choose(place: &impl Objects, id: Option<&Id>, environment: Option<&str>) -> Result<Sealed, BackupError> {
     let none = || BackupError::None { place: place.name(), id: id.map(|id| id.as_str().to_owned()) };
     if let Some(id) = id {
-        return load(place, id).await?.ok_or_else(none);
+        let sealed = load(place, id).await?.ok_or_else(none)?;
+        let of = &sealed.manifest.subject.environment;
+        return match environment.filter(|environment| environment != of) {
+            None => Ok(sealed),
+            Some(asked) => Err(BackupError::Refused(format!(
+                "the backup `{}` is of `{of}`, and `{asked}` was asked for: if that is meant, say --from-environment {of}",
+                id.as_str()
+            ))),
+        };
     }
-    let mut newest: Option<Sealed> = None;
-    for id in ids(place).await? {
-        let found = load(place, &id).await?;
-        newest = newest.into_iter().chain(found).max_by_key(|sealed| sealed.manifest.begun);
+    let All { mut whole, wrong, .. } = all(place).await?;
+    let names: BTreeSet<String> = whole.iter().map(|sealed| sealed.manifest.subject.environment.clone()).collect();
+    let names = names.into_iter().collect::<Vec<_>>().join(", ");
+    if let Some(environment) = environment {
+        whole.retain(|sealed| sealed.manifest.subject.environment == environment);
+    } else if names.contains(", ") {
+        return Err(BackupError::Refused(format!(
+            "{} has backups of {names}: say which is meant with --from-environment NAME",
+            place.name()
+        )));
     }
-    newest.ok_or_else(none)
+    let Some(newest) = whole.into_iter().max_by_key(|sealed| sealed.manifest.begun) else {
+        return Err(match (wrong.into_iter().next(), environment) {
+            (Some(wrong), _) => wrong,
+            (None, Some(environment)) if !names.is_empty() => BackupError::Refused(format!(
+                "{} has no backup of `{environment}`, and some of {names}: if that is meant, say --from-environment NAME",
+                place.name()
+            )),
+            _ => none(),
+        });
+    };
+    wrong.iter().for_each(pass_over);
+    Ok(newest)
 }

@@ -8,12 +8,17 @@
 //! backups/{id}/manifest.json          written last: a backup without it is none
 //! ```
 
+use std::collections::BTreeMap;
+
 use anomaly_core::Timestamp;
 use platform::model::ContentHash;
 use serde::{Deserialize, Serialize};
 
 use crate::BackupError;
 use crate::objects::{Objects, Put};
+
+/// Names of a page.
+const PAGE: usize = 1_000;
 
 /// Where contents lie.
 pub const OBJECTS: &str = "objects/";
@@ -77,15 +82,58 @@ pub async fn write(place: &impl Objects, key: String, body: &[u8]) -> Result<Blo
     Ok(Blob { key, bytes: body.len() as u64, sha256: ContentHash::of(body) })
 }
 
+/// Contents that a place has, with their sizes: half of each hash, which tells any number of them apart, so that ten million
+/// contents take some hundred megabytes.
+#[derive(Debug, Default)]
+pub struct Contents(BTreeMap<u128, u64>);
+
+impl Contents {
+    /// Lists them.
+    ///
+    /// # Errors
+    /// The place's.
+    pub async fn list(place: &impl Objects) -> Result<Self, BackupError> {
+        let (mut contents, mut after) = (BTreeMap::new(), String::new());
+        loop {
+            let page = place.page(OBJECTS, &after, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(Self(contents)) };
+            after.clone_from(&last.key);
+            let names = page.iter().filter_map(|found| Some((half(found.key.rsplit('/').next()?)?, found.bytes)));
+            contents.extend(names);
+        }
+    }
+
+    /// Whether a content is there, and as long as it was.
+    #[must_use]
+    pub fn has(&self, sha256: &ContentHash, bytes: u64) -> bool {
+        half(sha256.as_str()).and_then(|half| self.0.get(&half)) == Some(&bytes)
+    }
+}
+
+fn half(hash: &str) -> Option<u128> {
+    u128::from_str_radix(hash.get(..32)?, 16).ok()
+}
+
+/// Whether a content that is there is believed to be what it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// Where its size is.
+    Size,
+    /// Where it is read, and its hash is.
+    Hash,
+}
+
 /// Writes a content, unless it is there: the bytes of a name are always the same.
 ///
 /// # Errors
 /// The place's.
-pub async fn keep(place: &impl Objects, body: &[u8]) -> Result<Blob, BackupError> {
+pub async fn keep(place: &impl Objects, body: &[u8], trust: Trust) -> Result<Blob, BackupError> {
     let sha256 = ContentHash::of(body);
     let key = content(&sha256);
     // What a former run of another program cut short is written anew.
-    if place.measure(&key).await? != Some(body.len() as u64) {
+    let is_there = place.measure(&key).await? == Some(body.len() as u64)
+        && (trust == Trust::Size || place.read(&key).await?.is_some_and(|there| there == body));
+    if !is_there {
         place.put(&key, body, Put::Replace).await?;
     }
     Ok(Blob { key, bytes: body.len() as u64, sha256 })

@@ -1,19 +1,37 @@
 //! Old backups go: their manifests first, then what no manifest names any more.
 //!
-//! A backup that is being made is not in the way: its contents are younger than the pruning, and what it has taken over from an
-//! earlier one it names in its lists, which are gone through as well.
+//! A backup that is being made names what it has in lists, page by page, and has contents that no list names yet. So nothing is
+//! removed while one is being made ([`FRESH_SECONDS`]), nor what was written after the pruning began. What it cannot know is of a
+//! backup that begins while contents are already being removed: one may find a content that nobody named, not copy it again, and
+//! lose it; the next `create` sees that, and writes it anew.
 
 use std::collections::BTreeSet;
 
+use anomaly_core::Timestamp;
+
 use crate::create;
 use crate::list::{self, Line};
-use crate::manifest::{self, Manifest, NAME};
-use crate::objects::Objects;
+use crate::manifest::{self, All, Manifest, NAME};
+use crate::objects::{Found, Objects};
 use crate::place::{BACKUPS, Id, OBJECTS};
 use crate::{BackupError, Step, Watch};
 
 /// Names of a page.
 const PAGE: usize = 1_000;
+/// For so long after it was last written to, a backup that is not whole counts as one that is being made: a day, which is longer
+/// than a page of the largest objects takes.
+const FRESH_SECONDS: i64 = 24 * 60 * 60;
+
+/// What prune may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Means {
+    /// Whole backups of each environment and Region that stay.
+    pub keep: usize,
+    /// Whether nothing is removed.
+    pub is_rehearsal: bool,
+    /// Whether a backup that is being made is no reason to stop.
+    pub force: bool,
+}
 
 /// What goes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,25 +44,24 @@ pub struct Pruned {
     pub bytes: u64,
 }
 
-/// Leaves the newest `keep` whole backups of each environment and Region, and what is not whole and younger than they. With
-/// `is_rehearsal` nothing is removed. Nobody may make a backup at the place meanwhile.
+/// Leaves the newest whole backups of each environment and Region, and what is not whole and younger than they, as of `now`.
 ///
 /// # Errors
-/// The place's, and [`BackupError::Damaged`]: with a list that cannot be read nothing is known to be nobody's.
+/// The place's; [`BackupError::Refused`] while a backup is being made; [`BackupError::Damaged`] and [`BackupError::Format`]: with a
+/// manifest or list that cannot be read nothing is known to be nobody's.
 pub async fn prune(
     place: &(impl Objects + Sync),
-    keep: usize,
-    is_rehearsal: bool,
+    means: Means,
+    now: Timestamp,
     watch: Watch<'_>,
 ) -> Result<Pruned, BackupError> {
-    let mut whole = Vec::new();
-    let mut open = Vec::new();
-    for id in manifest::ids(place).await? {
-        match manifest::load(place, &id).await? {
-            Some(sealed) => whole.push(sealed.manifest),
-            None => open.push(id),
-        }
+    let Means { keep, is_rehearsal, force } = means;
+    let All { whole, open, wrong } = manifest::all(place).await?;
+    if let Some(wrong) = wrong.into_iter().next() {
+        return Err(wrong);
     }
+    let mut whole: Vec<Manifest> = whole.into_iter().map(|sealed| sealed.manifest).collect();
+    let is_careful = !force && !is_rehearsal;
     whole.sort_by_key(|manifest| std::cmp::Reverse(manifest.begun));
     let mut pruned = Pruned::default();
     let mut kept: Vec<(String, String)> = Vec::new();
@@ -54,11 +71,17 @@ pub async fn prune(
         // The next run takes up none that is older than a whole one.
         let begun = create::begun(place, &id).await?;
         let is_old = begun.is_some_and(|begun| {
-            let is_newer =
-                |one: &Manifest| one.begun >= begun.at && one.subject.environment == begun.subject.environment;
+            let is_newer = |one: &Manifest| {
+                one.begun >= begun.at
+                    && one.subject.environment == begun.subject.environment
+                    && one.subject.region == begun.subject.region
+            };
             whole.iter().any(is_newer)
         });
         if is_old { &mut pruned.backups } else { &mut staying }.push(id);
+    }
+    if is_careful {
+        refuse_fresh(place, &staying, now).await?;
     }
     for manifest in &whole {
         let of = (manifest.subject.environment.clone(), manifest.subject.region.clone());
@@ -73,7 +96,7 @@ pub async fn prune(
     for id in &staying {
         names_of(place, id, &mut named).await?;
     }
-    for id in &pruned.backups {
+    for id in pruned.backups.clone() {
         // First it is no backup any more, then its pieces go.
         if !is_rehearsal {
             let manifest = id.key(NAME);
@@ -82,19 +105,18 @@ pub async fn prune(
                 place.remove(&manifest).await?;
             }
         }
-        sweep(
-            place,
-            &format!("{BACKUPS}{}/", id.as_str()),
-            is_rehearsal,
-            |_| true,
-            &mut pruned.objects,
-            &mut pruned.bytes,
-            watch,
-        )
-        .await?;
+        let pieces = format!("{BACKUPS}{}/", id.as_str());
+        sweep(place, &pieces, is_rehearsal, |_| true, &mut pruned, watch).await?;
     }
-    let is_nobodys = |key: &str| key.rsplit('/').next().is_none_or(|hash| !named.contains(hash));
-    sweep(place, OBJECTS, is_rehearsal, is_nobodys, &mut pruned.objects, &mut pruned.bytes, watch).await?;
+    if is_careful {
+        // One may have begun meanwhile.
+        let mut begun = manifest::ids(place).await?;
+        begun.retain(|id| !staying.contains(id) && !pruned.backups.contains(id));
+        refuse_fresh(place, &begun, now).await?;
+    }
+    let is_nobodys =
+        |found: &Found| found.changed < now && found.key.rsplit('/').next().is_none_or(|hash| !named.contains(hash));
+    sweep(place, OBJECTS, is_rehearsal, is_nobodys, &mut pruned, watch).await?;
     Ok(pruned)
 }
 
@@ -117,9 +139,8 @@ async fn sweep(
     place: &impl Objects,
     prefix: &str,
     is_rehearsal: bool,
-    goes: impl Fn(&str) -> bool,
-    objects: &mut u64,
-    bytes: &mut u64,
+    goes: impl Fn(&Found) -> bool,
+    pruned: &mut Pruned,
     watch: Watch<'_>,
 ) -> Result<(), BackupError> {
     let mut after = String::new();
@@ -127,12 +148,34 @@ async fn sweep(
         let page = place.page(prefix, &after, PAGE).await?;
         let Some(last) = page.last() else { return Ok(()) };
         after.clone_from(&last.key);
-        for found in page.into_iter().filter(|found| goes(&found.key)) {
+        for found in page.into_iter().filter(|found| goes(found)) {
             if !is_rehearsal {
                 place.remove(&found.key).await?;
             }
-            (*objects, *bytes) = (*objects + 1, *bytes + found.bytes);
+            (pruned.objects, pruned.bytes) = (pruned.objects + 1, pruned.bytes + found.bytes);
         }
-        watch(Step { what: prefix.trim_end_matches('/'), count: *objects, bytes: *bytes });
+        watch(Step { what: prefix.trim_end_matches('/'), count: pruned.objects, bytes: pruned.bytes });
     }
+}
+
+/// Refuses where one of these backups is being made: something of it is fresh.
+async fn refuse_fresh(place: &impl Objects, open: &[Id], now: Timestamp) -> Result<(), BackupError> {
+    let since = now.millis().saturating_sub(FRESH_SECONDS * 1_000);
+    for id in open {
+        let mut after = String::new();
+        loop {
+            let page = place.page(&id.key(""), &after, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after.clone_from(&last.key);
+            if page.iter().any(|found| found.changed.millis() >= since) {
+                return Err(BackupError::Refused(format!(
+                    "the backup `{}` is not whole, and something was written to it in the last {} hours: finish it with `millrace \
+                     backup create`, or say --force if nobody makes it any more",
+                    id.as_str(),
+                    FRESH_SECONDS / 3_600
+                )));
+            }
+        }
+    }
+    Ok(())
 }

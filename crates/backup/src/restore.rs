@@ -19,13 +19,13 @@ use kinesis_scorer::succeed;
 use platform::model::{Checkpoint, ContentHash, ShardId, ShardInfo};
 use telemetry::sequence::SequenceNumber;
 
-use crate::compare::{self, How, Live, Part, prefix};
+use crate::compare::{self, Comparison, Live, Part, prefix};
 use crate::item::{self, Item};
 use crate::list::{Cursor, LINES_MAX, Line};
 use crate::manifest::Manifest;
 use crate::objects::{Objects, Put};
 use crate::scan::{ItemStore, Over, Table};
-use crate::tables::{self, How as TakenHow};
+use crate::tables::{self, How};
 use crate::world::LakeOf;
 use crate::{BackupError, Step, Watch, place, sqlite};
 
@@ -94,7 +94,7 @@ pub async fn folder(
     means: Means,
     watch: Watch<'_>,
 ) -> Result<Restored, BackupError> {
-    if manifest.tables.how != TakenHow::Database {
+    if manifest.tables.how != How::Database {
         let backup = manifest.tables.how.kind();
         return Err(BackupError::Kind { backup, target: "a folder: name an --environment" });
     }
@@ -136,7 +136,7 @@ pub async fn environment<O: Objects + Sync, S: ItemStore>(
     means: Means,
     watch: Watch<'_>,
 ) -> Result<Restored, BackupError> {
-    if manifest.tables.how == TakenHow::Database {
+    if manifest.tables.how == How::Database {
         let backup = manifest.tables.how.kind();
         return Err(BackupError::Kind { backup, target: "an environment in AWS: name a folder (--dir)" });
     }
@@ -190,11 +190,11 @@ async fn look_at_lake(
                 None => lake.measure(&line.key).await?,
             };
             let how = match bytes {
-                None => How::Missing,
-                Some(bytes) if bytes == line.bytes => How::Equal,
-                Some(_) => How::Differs,
+                None => Comparison::Missing,
+                Some(bytes) if bytes == line.bytes => Comparison::Equal,
+                Some(_) => Comparison::Differs,
             };
-            if how == How::Missing { part.missing += 1 } else { part.note(&line.key, how) }
+            if how == Comparison::Missing { part.missing += 1 } else { part.note(&line.key, how) }
         }
         parts.push(part);
     }
@@ -262,7 +262,7 @@ async fn look_at_results(
             let items: Vec<&Item> = chunk.iter().map(|row| &row.item).collect();
             for (item, live) in compare::beside(store, table, &items).await? {
                 match compare::of_item(table, item, live.as_ref()) {
-                    How::Missing => part.missing += 1,
+                    Comparison::Missing => part.missing += 1,
                     how => part.note(&item::name(item), how),
                 }
             }
@@ -307,14 +307,14 @@ async fn look_at_shards<O: Objects + Sync, S: ItemStore>(
         let shard = target.shard(info);
         match target.checkpoint(&shard).await? {
             None => part.missing += 1,
-            Some(live) if live.last_seq == SequenceNumber::ZERO => part.note(&shard.to_string(), How::Equal),
+            Some(live) if live.last_seq == SequenceNumber::ZERO => part.note(&shard.to_string(), Comparison::Equal),
             Some(live) => {
                 let devices = succeed::devices(&LakeOf(target.lake), &live, &target.tenancy).await?;
                 // Pulses alone.
                 if devices == 0 {
                     part.missing += 1;
                 } else {
-                    part.note(&format!("{shard} has learned of {devices} devices"), How::Differs);
+                    part.note(&format!("{shard} has learned of {devices} devices"), Comparison::Differs);
                 }
             }
         }
@@ -322,8 +322,8 @@ async fn look_at_shards<O: Objects + Sync, S: ItemStore>(
     for (shard, checkpoint) in all.iter().filter(|(shard, _)| !target.has(shard)) {
         match target.checkpoint(shard).await? {
             None => part.missing += 1,
-            Some(live) if live.batch == checkpoint.batch => part.note(&shard.to_string(), How::Equal),
-            Some(_) => part.note(&format!("the checkpoint of {shard}"), How::Differs),
+            Some(live) if live.batch == checkpoint.batch => part.note(&shard.to_string(), Comparison::Equal),
+            Some(_) => part.note(&format!("the checkpoint of {shard}"), Comparison::Differs),
         }
     }
     Ok(part)

@@ -11,7 +11,7 @@ use backup::folder::Folder;
 use backup::item::{self, Item, Record};
 use backup::manifest::{Manifest, StreamFacts, Subject, choose};
 use backup::objects::Objects;
-use backup::place::Id;
+use backup::place::{Id, Trust};
 use backup::restore::{Means, Restored, Target, environment};
 use backup::scan::{self, ItemStore, Over, Table, keys};
 use backup::tables::{How, TakeTables, Taken};
@@ -129,7 +129,7 @@ fn subject() -> Subject {
 async fn back_up(dir: &Path, items: &Items, place: &(impl Objects + Sync)) -> Manifest {
     let lake = Folder::new(dir.join("lake"));
     let source = Source { subject: subject(), lake: &lake, tables: items, documents: &[] };
-    create(&source, place, at(200), &quiet).await.unwrap().sealed.manifest
+    create(&source, place, at(200), Trust::Size, &quiet).await.unwrap().sealed.manifest
 }
 
 async fn bring_back<O: Objects + Sync, S: ItemStore>(
@@ -139,7 +139,7 @@ async fn bring_back<O: Objects + Sync, S: ItemStore>(
     region: &str,
     means: Means,
 ) -> Result<Restored, BackupError> {
-    let sealed = choose(place, None).await?;
+    let sealed = choose(place, None, None).await?;
     let target = Target {
         lake,
         items,
@@ -153,7 +153,7 @@ async fn bring_back<O: Objects + Sync, S: ItemStore>(
 }
 
 async fn assert_equal(place: &Folder, lake: &Folder, items: &Items) {
-    let manifest = choose(place, None).await.unwrap().manifest;
+    let manifest = choose(place, None, None).await.unwrap().manifest;
     let mut parts = compare::lake(place, &manifest, lake, false, &quiet).await.unwrap();
     parts.extend(compare::items(place, &manifest, items, &quiet).await.unwrap());
     assert!(parts.iter().all(compare::Part::is_equal), "{parts:?}");

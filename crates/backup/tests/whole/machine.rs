@@ -4,28 +4,44 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::AtomicUsize;
 
+use anomaly_core::Timestamp;
 use backup::BackupError;
 use backup::folder::Folder;
-use backup::manifest::{choose, ids};
+use backup::manifest::{self, Subject, choose, ids};
 use backup::objects::Objects as _;
-use backup::place::OBJECTS;
-use backup::prune::prune;
+use backup::place::{Id, OBJECTS, Trust};
+use backup::prune::{self, prune};
 use backup::restore::{Means, folder};
 use backup::{compare, sqlite};
 use platform::embedded::Local;
 use tempfile::tempdir;
 
 use super::cut::Cut;
-use super::plant::{back_up, plant, quiet, send, wrong};
+use super::plant::{back_up, back_up_as, plant, quiet, send, subject, wrong};
+
+const KEEP_ONE: prune::Means = prune::Means { keep: 1, is_rehearsal: false, force: false };
+const REHEARSAL: prune::Means = prune::Means { is_rehearsal: true, ..KEEP_ONE };
+
+/// An instant after everything was written.
+async fn later(place: &Folder) -> Timestamp {
+    let all = place.page("", "", 10_000).await.unwrap();
+    let newest = all.iter().map(|found| found.changed.millis()).max().unwrap();
+    Timestamp::from_millis(newest + 1).unwrap()
+}
+
+/// A content that the newest backup names.
+async fn some_content(place: &Folder, at: &Path) -> std::path::PathBuf {
+    at.join(&place.page(OBJECTS, "", 1).await.unwrap()[0].key)
+}
 
 async fn bring_back(place: &Folder, dir: &Path, means: Means) -> Result<backup::restore::Restored, BackupError> {
-    let sealed = choose(place, None).await?;
+    let sealed = choose(place, None, None).await?;
     folder(place, &sealed.manifest, dir, &Folder::new(dir.join("lake")), means, &quiet).await
 }
 
 /// Nothing of the newest backup is otherwise in a folder.
 async fn assert_equal(place: &Folder, dir: &Path) {
-    let manifest = choose(place, None).await.unwrap().manifest;
+    let manifest = choose(place, None, None).await.unwrap().manifest;
     let parts = compare::lake(place, &manifest, &Folder::new(dir.join("lake")), false, &quiet).await.unwrap();
     assert!(parts.iter().all(compare::Part::is_equal), "{parts:?}");
     let database = sqlite::assemble(place, &manifest.tables).await.unwrap();
@@ -163,7 +179,7 @@ async fn newer_data_is_named_and_stays_unless_told() {
     let rehearsed = bring_back(&place, dir.path(), Means { is_rehearsal: true, ..Means::default() }).await.unwrap();
     assert!(rehearsed.before.iter().any(|part| part.differs > 0));
     bring_back(&place, dir.path(), Means { overwrite: true, is_rehearsal: false }).await.unwrap();
-    let database = sqlite::assemble(&place, &choose(&place, None).await.unwrap().manifest.tables).await.unwrap();
+    let database = sqlite::assemble(&place, &choose(&place, None, None).await.unwrap().manifest.tables).await.unwrap();
     let compared = sqlite::compare(&sqlite::path(database.path()), &sqlite::path(dir.path())).unwrap();
     assert!(compared.iter().all(|one| one.missing == 0 && one.more == 0), "{compared:?}");
 }
@@ -181,13 +197,101 @@ async fn pruning_leaves_the_newest_whole_and_nothing_of_the_others() {
     fs::rename(&gone, dir.path().join("gone")).unwrap();
     back_up(dir.path(), &place, 120).await.unwrap();
     let before = place.page(OBJECTS, "", 10_000).await.unwrap().len() as u64;
-    let rehearsed = prune(&place, 1, true, &quiet).await.unwrap();
+    let rehearsed = prune(&place, REHEARSAL, later(&place).await, &quiet).await.unwrap();
     assert_eq!(place.page(OBJECTS, "", 10_000).await.unwrap().len() as u64, before);
-    let pruned = prune(&place, 1, false, &quiet).await.unwrap();
+    let pruned = prune(&place, KEEP_ONE, later(&place).await, &quiet).await.unwrap();
     assert_eq!((&pruned, pruned.backups.len()), (&rehearsed, 1));
     assert!((place.page(OBJECTS, "", 10_000).await.unwrap().len() as u64) < before);
     assert_eq!(ids(&place).await.unwrap().len(), 1);
     let (found, _) = wrong(&place).await.unwrap();
     assert!(found.iter().all(|one| one.what.starts_with("bronze/")), "what the lake had lost: {found:?}");
-    assert_eq!(prune(&place, 1, false, &quiet).await.unwrap(), backup::prune::Pruned::default());
+    assert_eq!(prune(&place, KEEP_ONE, later(&place).await, &quiet).await.unwrap(), backup::prune::Pruned::default());
+}
+
+#[tokio::test]
+async fn a_content_that_is_lost_is_written_by_the_next_backup() {
+    let (dir, at) = (tempdir().unwrap(), tempdir().unwrap());
+    plant(dir.path(), 60).await;
+    let place = Folder::new(at.path());
+    back_up(dir.path(), &place, 60).await.unwrap();
+    fs::remove_file(some_content(&place, at.path()).await).unwrap();
+    assert_ne!(wrong(&place).await.unwrap().0, []);
+    back_up(dir.path(), &place, 61).await.unwrap();
+    assert_eq!(wrong(&place).await.unwrap().0, []);
+}
+
+#[tokio::test]
+async fn a_content_that_is_damaged_is_written_anew_when_all_is_read_again() {
+    let (dir, at) = (tempdir().unwrap(), tempdir().unwrap());
+    plant(dir.path(), 60).await;
+    let place = Folder::new(at.path());
+    back_up(dir.path(), &place, 60).await.unwrap();
+    let content = some_content(&place, at.path()).await;
+    let mut bytes = fs::read(&content).unwrap();
+    bytes[0] ^= 1;
+    fs::write(&content, bytes).unwrap();
+    assert_ne!(wrong(&place).await.unwrap().0, []);
+    back_up_as(subject(), dir.path(), &place, 61, Trust::Hash).await.unwrap();
+    assert_eq!(wrong(&place).await.unwrap().0, []);
+}
+
+#[tokio::test]
+async fn the_newest_is_that_of_the_environment_that_is_asked_for() {
+    let (dir, at) = (tempdir().unwrap(), tempdir().unwrap());
+    plant(dir.path(), 40).await;
+    let place = Folder::new(at.path());
+    let own = back_up(dir.path(), &place, 60).await.unwrap().sealed;
+    let other = Subject { environment: "drill".into(), ..subject() };
+    let other = back_up_as(other, dir.path(), &place, 61, Trust::Size).await.unwrap().sealed;
+    assert_eq!(choose(&place, None, Some("plant")).await.unwrap(), own);
+    assert_eq!(choose(&place, Some(&other.manifest.id), Some("drill")).await.unwrap(), other);
+    for refused in [
+        choose(&place, None, None).await,
+        choose(&place, None, Some("staging")).await,
+        choose(&place, Some(&other.manifest.id), Some("plant")).await,
+    ] {
+        let refused = refused.unwrap_err().to_string();
+        assert!(refused.contains("--from-environment"), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_manifest_that_cannot_be_understood_stops_only_pruning() {
+    let (dir, at) = (tempdir().unwrap(), tempdir().unwrap());
+    plant(dir.path(), 40).await;
+    let place = Folder::new(at.path());
+    let first = back_up(dir.path(), &place, 60).await.unwrap().sealed;
+    let second = back_up(dir.path(), &place, 61).await.unwrap().sealed;
+    let path = at.path().join(second.manifest.id.key(manifest::NAME));
+    fs::write(&path, "{").unwrap();
+    assert_eq!(choose(&place, None, None).await.unwrap(), first);
+    assert!(prune(&place, KEEP_ONE, later(&place).await, &quiet).await.is_err());
+    let third = back_up(dir.path(), &place, 62).await.unwrap().sealed;
+    assert_eq!(third.manifest.previous.as_ref().unwrap().id, first.manifest.id);
+    for id in [&first.manifest.id, &third.manifest.id] {
+        fs::write(at.path().join(id.key(manifest::NAME)), "{").unwrap();
+    }
+    assert!(matches!(choose(&place, None, None).await, Err(BackupError::Damaged { .. })));
+}
+
+#[tokio::test]
+async fn a_backup_that_is_being_made_is_not_pruned() {
+    let (dir, at) = (tempdir().unwrap(), tempdir().unwrap());
+    plant(dir.path(), 60).await;
+    let place = Folder::new(at.path());
+    let elsewhere = Subject { region: "eu-north-1".into(), ..subject() };
+    let left = AtomicUsize::new(30);
+    let cut = back_up_as(elsewhere, dir.path(), &Cut::new(&place, &left, false), 60, Trust::Size).await;
+    assert!(cut.is_err());
+    let open: Vec<Id> = ids(&place).await.unwrap();
+    send(&Local::open(dir.path()).unwrap(), 60, 80, 61).await;
+    back_up(dir.path(), &place, 90).await.unwrap();
+    let now = later(&place).await;
+    let refused = prune(&place, KEEP_ONE, now, &quiet).await.unwrap_err().to_string();
+    assert!(refused.contains("--force"), "{refused}");
+    let later = Timestamp::from_millis(now.millis() + 25 * 3_600_000).unwrap();
+    for (means, now) in [(prune::Means { force: true, ..KEEP_ONE }, now), (KEEP_ONE, later)] {
+        prune(&place, means, now, &quiet).await.unwrap();
+        assert!(ids(&place).await.unwrap().contains(&open[0]), "a whole one of another Region is no newer one of this");
+    }
 }

@@ -8,6 +8,7 @@ use backup::create::{Made, Source, create};
 use backup::folder::Folder;
 use backup::manifest::{Subject, choose};
 use backup::objects::Objects;
+use backup::place::Trust;
 use backup::sqlite::Database;
 use backup::verify::{Finding, Totals, verify};
 use backup::{BackupError, Step};
@@ -85,15 +86,25 @@ pub(crate) fn subject() -> Subject {
 
 /// A backup of a folder, begun at a minute.
 pub(crate) async fn back_up(dir: &Path, place: &(impl Objects + Sync), minute: i64) -> Result<Made, BackupError> {
+    back_up_as(subject(), dir, place, minute, Trust::Size).await
+}
+
+pub(crate) async fn back_up_as(
+    subject: Subject,
+    dir: &Path,
+    place: &(impl Objects + Sync),
+    minute: i64,
+    trust: Trust,
+) -> Result<Made, BackupError> {
     let (lake, tables) = (Folder::new(dir.join("lake")), Database::new(dir));
     let documents = [("stacks".to_owned(), serde_json::json!([{"stack": "storage"}]))];
-    let source = Source { subject: subject(), lake: &lake, tables: &tables, documents: &documents };
-    create(&source, place, at(minute), &quiet).await
+    let source = Source { subject, lake: &lake, tables: &tables, documents: &documents };
+    create(&source, place, at(minute), trust, &quiet).await
 }
 
 /// What is wrong with the newest backup of a place.
 pub(crate) async fn wrong(place: &(impl Objects + Sync)) -> Result<(Vec<Finding>, Totals), BackupError> {
-    let sealed = choose(place, None).await?;
+    let sealed = choose(place, None, None).await?;
     let mut found = Vec::new();
     let totals = verify(place, &sealed, false, |finding| found.push(finding), &quiet).await?;
     Ok((found, totals))

@@ -2,6 +2,7 @@
 
 use backup::create::{Made, Source, create};
 use backup::objects::Objects;
+use backup::place::Trust;
 use backup::sqlite::Database;
 use platform::clock;
 use platform::embedded::Local;
@@ -28,6 +29,9 @@ Examples:
 pub(crate) struct Args {
     #[command(flatten)]
     of: OfOptions,
+    /// Read every object again, and write anew what is damaged at the place
+    #[arg(long)]
+    reread: bool,
     #[command(flatten)]
     at: AtOptions,
 }
@@ -39,6 +43,7 @@ pub(crate) struct Args {
 pub(super) async fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
     let at = args.at.open().await?;
     let now = clock::now();
+    let trust = if args.reread { Trust::Hash } else { Trust::Size };
     let bar = bar(ui);
     let watch = |step: backup::Step<'_>| show(&bar, &step);
     #[cfg(feature = "aws")]
@@ -47,7 +52,7 @@ pub(super) async fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
         let documents = super::aws::documents(environment, &args.at.aws).await?;
         let source =
             Source { subject: live.subject(environment), lake: &live.lake, tables: &live.items, documents: &documents };
-        let made = create(&source, &at, now, &watch).await?;
+        let made = create(&source, &at, now, trust, &watch).await?;
         bar.finish_and_clear();
         return print(&made, &at, ui);
     }
@@ -56,7 +61,7 @@ pub(super) async fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
     drop(Local::open_read_only(&dir)?);
     let source =
         Source { subject: subject(&dir), lake: &lake(&dir), tables: &Database::new(&dir), documents: &beside(&dir)? };
-    let made = create(&source, &at, now, &watch).await?;
+    let made = create(&source, &at, now, trust, &watch).await?;
     bar.finish_and_clear();
     print(&made, &at, ui)
 }

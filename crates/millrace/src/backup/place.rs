@@ -124,6 +124,15 @@ pub(super) struct OfOptions {
 }
 
 impl OfOptions {
+    /// The environment, if one is named.
+    #[cfg_attr(not(feature = "aws"), expect(clippy::unused_self, reason = "only AWS has environments"))]
+    pub(super) fn environment(&self) -> Option<&str> {
+        #[cfg(feature = "aws")]
+        return self.environment.as_deref();
+        #[cfg(not(feature = "aws"))]
+        None
+    }
+
     /// The folder.
     pub(super) fn dir(&self) -> PathBuf {
         self.dir.clone().unwrap_or_else(|| DIR_DEFAULT.into())

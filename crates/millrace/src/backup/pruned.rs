@@ -2,7 +2,8 @@
 
 use std::num::NonZeroU32;
 
-use backup::prune::prune;
+use backup::prune::{Means, prune};
+use platform::clock;
 
 use super::place::AtOptions;
 use super::{bar, show, size};
@@ -18,6 +19,9 @@ pub(crate) struct Args {
     /// Say what would be removed, and remove nothing
     #[arg(long)]
     dry_run: bool,
+    /// Remove even while a backup is not whole that was written to in the last 24 hours
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     at: AtOptions,
 }
@@ -25,11 +29,12 @@ pub(crate) struct Args {
 /// Removes.
 ///
 /// # Errors
-/// The place cannot be read or written; a list of a backup that stays is damaged.
+/// The place cannot be read or written; a backup is being made; a manifest or a list of a backup that stays is damaged.
 pub(super) async fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
     let at = args.at.open().await?;
     let bar = bar(ui);
-    let pruned = prune(&at, args.keep.get() as usize, args.dry_run, &|step| show(&bar, &step)).await?;
+    let means = Means { keep: args.keep.get() as usize, is_rehearsal: args.dry_run, force: args.force };
+    let pruned = prune(&at, means, clock::now(), &|step| show(&bar, &step)).await?;
     bar.finish_and_clear();
     let verb = if args.dry_run { "would be removed" } else { "removed" };
     let mut rows = ui.rows(vec!["backup", "became"])?;

@@ -32,6 +32,9 @@ pub(crate) struct Args {
     backup: Option<Id>,
     #[command(flatten)]
     of: OfOptions,
+    /// The environment, or folder's name, that the backup is of [default: that of --environment; the only one of the place]
+    #[arg(long, value_name = "NAME")]
+    from_environment: Option<String>,
     /// Replace what is there and not as in the backup
     #[arg(long)]
     overwrite: bool,
@@ -48,7 +51,7 @@ pub(crate) struct Args {
 /// What `backup::restore` says; or what is there afterwards is not equal.
 pub(super) async fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
     let at = args.at.open().await?;
-    let sealed = choose(&at, args.backup.as_ref()).await?;
+    let sealed = choose(&at, args.backup.as_ref(), args.from_environment.as_deref().or(args.of.environment())).await?;
     let manifest = &sealed.manifest;
     let means = Means { overwrite: args.overwrite, is_rehearsal: args.dry_run };
     ui.note(format_args!("backup `{}` of {}", manifest.id.as_str(), manifest.begun));

@@ -32,6 +32,9 @@ pub(crate) struct Args {
     /// The backup [default: the newest]
     #[arg(value_name = "BACKUP", value_parser = id)]
     backup: Option<Id>,
+    /// The environment, or folder's name, that the backup is of [default: that of --against; the only one of the place]
+    #[arg(long, value_name = "NAME")]
+    from_environment: Option<String>,
     /// Look at sizes alone
     #[arg(long)]
     quick: bool,
@@ -46,13 +49,24 @@ pub(crate) struct Args {
     at: AtOptions,
 }
 
+impl Args {
+    /// Whose backup is meant.
+    fn environment(&self) -> Option<&str> {
+        #[cfg(feature = "aws")]
+        let against = self.against.as_deref();
+        #[cfg(not(feature = "aws"))]
+        let against = None;
+        self.from_environment.as_deref().or(against)
+    }
+}
+
 /// Verifies.
 ///
 /// # Errors
 /// Something is wrong or different, after all of it was told.
 pub(super) async fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
     let at = args.at.open().await?;
-    let sealed = choose(&at, args.backup.as_ref()).await?;
+    let sealed = choose(&at, args.backup.as_ref(), args.environment()).await?;
     #[cfg(feature = "aws")]
     if let Some(environment) = &args.against {
         let live = super::aws::Live::open(environment, &args.at.aws, None).await?;
@@ -88,7 +102,11 @@ async fn whole(args: &Args, at: &At, sealed: &Sealed, ui: &Ui) -> anyhow::Result
         totals.anomalies,
         totals.shards
     ));
-    anyhow::ensure!(wrong == 0, "{wrong} findings: use another backup, or make a new one");
+    anyhow::ensure!(
+        wrong == 0,
+        "{wrong} findings: use another backup, or make a new one with `millrace backup create --reread`, which writes anew what is \
+         damaged"
+    );
     Ok(())
 }
 
