@@ -193,7 +193,8 @@ pub async fn lake<P: Objects + Sync, O: Objects + Sync>(
     Ok(parts)
 }
 
-async fn of_object(
+/// How an object of the lake compares, of which `bytes` is the size. With `is_quick` its content is not read.
+pub(crate) async fn of_object(
     lake: &impl Objects,
     line: &Line,
     bytes: Option<u64>,

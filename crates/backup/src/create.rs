@@ -51,6 +51,9 @@ pub struct Made {
     pub read: (u64, u64),
     /// Whether an earlier run was taken up.
     pub is_resumed: bool,
+    /// The Region that has the say over the stream, where it is another than that of the backup: its detectors are the ones that a
+    /// restore brings back, as far as they were replicated.
+    pub active_elsewhere: Option<String>,
 }
 
 /// What an open backup says of itself.
@@ -131,7 +134,9 @@ pub async fn create<L: Objects + Sync, T: TakeTables, P: Objects + Sync>(
     };
     let sha256 = manifest::seal(place, &manifest).await?;
     let read = copier.read.lock().map_or((0, 0), |read| *read);
-    Ok(Made { sealed: Sealed { manifest, sha256 }, read, is_resumed })
+    let active = tables::epoch(place, &manifest.tables).await?.map(|epoch| epoch.active);
+    let active_elsewhere = active.filter(|active| *active != manifest.subject.region);
+    Ok(Made { sealed: Sealed { manifest, sha256 }, read, is_resumed, active_elsewhere })
 }
 
 /// What of a subject is at a place.

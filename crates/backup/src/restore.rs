@@ -100,7 +100,7 @@ pub async fn folder(
     }
     let backup = sqlite::assemble(place, &manifest.tables).await?;
     let (backup, target) = (sqlite::path(backup.path()), (backup, sqlite::path(dir)));
-    let mut restored = Restored { before: look_at_lake(place, manifest, lake).await?, shards: Vec::new() };
+    let mut restored = Restored { before: look_at_lake(place, manifest, lake, means).await?, shards: Vec::new() };
     if target.1.is_file() {
         for one in sqlite::compare(&backup, &target.1)? {
             let mut part = Part::new(one.table);
@@ -118,8 +118,9 @@ pub async fn folder(
     }
     restored.refuse(means)?;
     if !means.is_rehearsal {
-        write_lake(place, manifest, lake, watch).await?;
-        sqlite::restore(&backup, dir, means.overwrite)?;
+        let own = sqlite::own(&backup, dir, means.overwrite)?;
+        write_lake(place, manifest, lake, means, watch).await?;
+        sqlite::restore(&backup, dir, own)?;
     }
     Ok(restored)
 }
@@ -141,14 +142,15 @@ pub async fn environment<O: Objects + Sync, S: ItemStore>(
         return Err(BackupError::Kind { backup, target: "an environment in AWS: name a folder (--dir)" });
     }
     let all = tables::checkpoints(place, &manifest.tables, &manifest.subject).await?;
-    let mut restored = Restored { before: look_at_lake(place, manifest, target.lake).await?, shards: Vec::new() };
+    let mut restored =
+        Restored { before: look_at_lake(place, manifest, target.lake, means).await?, shards: Vec::new() };
     restored.before.push(look_at_results(place, manifest, target.items).await?);
     restored.before.push(look_at_shards(&all, target).await?);
     restored.refuse(means)?;
     if means.is_rehearsal {
         return Ok(restored);
     }
-    write_lake(place, manifest, target.lake, watch).await?;
+    write_lake(place, manifest, target.lake, means, watch).await?;
     for anomalies in [false, true] {
         write_results(place, manifest, target.items, anomalies, means, watch).await?;
     }
@@ -157,7 +159,8 @@ pub async fn environment<O: Objects + Sync, S: ItemStore>(
         let end = succeed::end_of(checkpoint);
         target.put_end(shard, &end, means).await?;
     }
-    let living = of_stream(tables::living(&all, &manifest.subject), manifest);
+    let active = tables::epoch(place, &manifest.tables).await?.map(|epoch| epoch.active);
+    let living = of_stream(tables::living(&all, &manifest.subject), manifest, active.as_deref());
     for info in target.open_shards() {
         let done = target.succeed(info, &all, &living, epoch, watch).await?;
         restored.shards.push((info.shard.clone(), done.devices, done.newer));
@@ -165,18 +168,57 @@ pub async fn environment<O: Objects + Sync, S: ItemStore>(
     Ok(restored)
 }
 
-/// Those of the stream that the backup is of; where that is not known, all.
-fn of_stream(mut living: Vec<(ShardId, Checkpoint)>, manifest: &Manifest) -> Vec<(ShardId, Checkpoint)> {
+/// Those of the stream that the backup is of, in the Region that had the say over it; where the stream is not known, all. Without a
+/// checkpoint of that Region the backup has only what its own had.
+fn of_stream(
+    mut living: Vec<(ShardId, Checkpoint)>,
+    manifest: &Manifest,
+    active: Option<&str>,
+) -> Vec<(ShardId, Checkpoint)> {
     if let Some(stream) = &manifest.subject.stream {
-        living.retain(|(shard, _)| shard.region == manifest.subject.region && shard.stream == stream.name);
+        living.retain(|(shard, _)| shard.stream == stream.name);
+        let is_known = |region: &&str| living.iter().any(|(shard, _)| shard.region == *region);
+        let region = active.filter(is_known).unwrap_or(&manifest.subject.region).to_owned();
+        living.retain(|(shard, _)| shard.region == region);
     }
     living
 }
 
-async fn look_at_lake(
-    place: &impl Objects,
-    manifest: &Manifest,
+/// How an object of the lake compares. What is below `config/` and `models/` changes under its name, and may be as long as it was;
+/// the rest is never changed, so that its size tells whether it was cut short. Who overwrites wants to have no other content.
+async fn of_object(
     lake: &impl Objects,
+    line: &Line,
+    bytes: Option<u64>,
+    means: Means,
+) -> Result<Comparison, BackupError> {
+    let changes = ["config/", "models/"].iter().any(|folder| line.key.starts_with(folder));
+    compare::of_object(lake, line, bytes, !means.overwrite && !changes).await
+}
+
+/// The next lines of an area, each with the size of what the lake has of its key; none at the end.
+async fn page<P: Objects, O: Objects>(
+    cursor: &mut Cursor<'_, P>,
+    there: &mut Option<Live<'_, O>>,
+    lake: &O,
+) -> Result<Vec<(Line, Option<u64>)>, BackupError> {
+    let mut page = Vec::new();
+    while page.len() < LINES_MAX {
+        let Some(line) = cursor.take().await? else { break };
+        let bytes = match there {
+            Some(there) => there.find(&line.key, |_| {}).await?.map(|found| found.bytes),
+            None => lake.measure(&line.key).await?,
+        };
+        page.push((line, bytes));
+    }
+    Ok(page)
+}
+
+async fn look_at_lake<P: Objects + Sync, O: Objects + Sync>(
+    place: &P,
+    manifest: &Manifest,
+    lake: &O,
+    means: Means,
 ) -> Result<Vec<Part>, BackupError> {
     let mut parts = Vec::new();
     for one in &manifest.lake {
@@ -184,28 +226,31 @@ async fn look_at_lake(
         let mut cursor = Cursor::new(place, &one.lists);
         let prefix = prefix(one);
         let mut there = prefix.as_deref().map(|prefix| Live::new(lake, prefix));
-        while let Some(line) = cursor.take().await? {
-            let bytes = match &mut there {
-                Some(there) => there.find(&line.key, |_| {}).await?.map(|found| found.bytes),
-                None => lake.measure(&line.key).await?,
-            };
-            let how = match bytes {
-                None => Comparison::Missing,
-                Some(bytes) if bytes == line.bytes => Comparison::Equal,
-                Some(_) => Comparison::Differs,
-            };
-            if how == Comparison::Missing { part.missing += 1 } else { part.note(&line.key, how) }
+        loop {
+            let page = page(&mut cursor, &mut there, lake).await?;
+            if page.is_empty() {
+                break;
+            }
+            let looked = futures::iter(page).map(|(line, bytes)| async move {
+                let how = of_object(lake, &line, bytes, means).await?;
+                Ok::<_, BackupError>((line.key, how))
+            });
+            let looked: Vec<(String, Comparison)> = looked.buffered(AT_ONCE).try_collect().await?;
+            for (key, how) in &looked {
+                if *how == Comparison::Missing { part.missing += 1 } else { part.note(key, *how) }
+            }
         }
         parts.push(part);
     }
     Ok(parts)
 }
 
-/// What is not there, or not as long as it was, is copied.
+/// What is not there, or not as it was, is copied.
 async fn write_lake<P: Objects + Sync, O: Objects + Sync>(
     place: &P,
     manifest: &Manifest,
     lake: &O,
+    means: Means,
     watch: Watch<'_>,
 ) -> Result<(), BackupError> {
     for one in &manifest.lake {
@@ -214,28 +259,20 @@ async fn write_lake<P: Objects + Sync, O: Objects + Sync>(
         let mut there = prefix.as_deref().map(|prefix| Live::new(lake, prefix));
         let (mut count, mut bytes) = (0, 0);
         loop {
-            let mut page: Vec<Line> = Vec::new();
-            let mut is_end = false;
-            while page.len() < LINES_MAX {
-                let Some(line) = cursor.take().await? else {
-                    is_end = true;
-                    break;
-                };
-                let found = match &mut there {
-                    Some(there) => there.find(&line.key, |_| {}).await?.map(|found| found.bytes),
-                    None => lake.measure(&line.key).await?,
-                };
-                (count, bytes) = (count + 1, bytes + line.bytes);
-                if found != Some(line.bytes) {
-                    page.push(line);
-                }
-            }
-            let copies = futures::iter(page).map(|line| copy(place, lake, line));
-            copies.buffer_unordered(AT_ONCE).try_collect::<()>().await?;
-            watch(Step { what: &one.name, count, bytes });
-            if is_end {
+            let page = page(&mut cursor, &mut there, lake).await?;
+            if page.is_empty() {
                 break;
             }
+            count += page.len() as u64;
+            bytes += page.iter().map(|(line, _)| line.bytes).sum::<u64>();
+            let copies = futures::iter(page).map(|(line, there)| async move {
+                match of_object(lake, &line, there, means).await? {
+                    Comparison::Equal => Ok(()),
+                    _ => copy(place, lake, line).await,
+                }
+            });
+            copies.buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+            watch(Step { what: &one.name, count, bytes });
         }
     }
     Ok(())
@@ -322,7 +359,10 @@ async fn look_at_shards<O: Objects + Sync, S: ItemStore>(
     for (shard, checkpoint) in all.iter().filter(|(shard, _)| !target.has(shard)) {
         match target.checkpoint(shard).await? {
             None => part.missing += 1,
-            Some(live) if live.batch == checkpoint.batch => part.note(&shard.to_string(), Comparison::Equal),
+            // A peer's stays as it is.
+            Some(live) if shard.region != target.region || live.batch == checkpoint.batch => {
+                part.note(&shard.to_string(), Comparison::Equal)
+            }
             Some(_) => part.note(&format!("the checkpoint of {shard}"), Comparison::Differs),
         }
     }

@@ -222,11 +222,12 @@ pub fn compare(backup: &Path, live: &Path) -> Result<Vec<Difference>, BackupErro
     Ok(differences)
 }
 
-/// Brings a backup's database back into a folder: all of it or nothing. Who writes to the folder meanwhile is refused.
+/// Takes a folder for a restore: until what is returned is dropped, or given to [`restore`], whoever else writes to it is refused.
 ///
 /// # Errors
-/// [`BackupError::Newer`] where the folder has what the backup has not, unless `overwrite`; the folder cannot be written.
-pub fn restore(backup: &Path, dir: &Path, overwrite: bool) -> Result<(), BackupError> {
+/// [`BackupError::Newer`] where the folder has what the backup has not, unless `overwrite`; [`BackupError::Refused`] where somebody
+/// writes to it.
+pub fn own(backup: &Path, dir: &Path, overwrite: bool) -> Result<Local, BackupError> {
     let refused = |error: platform::embedded::OpenError| BackupError::Refused(error.to_string());
     // Opening it brings a database of an earlier release up to the tables of this one.
     drop(Local::open(backup.parent().unwrap_or(backup)).map_err(refused)?);
@@ -237,6 +238,15 @@ pub fn restore(backup: &Path, dir: &Path, overwrite: bool) -> Result<(), BackupE
         let names = newer.iter().map(|one| format!("{} rows of {}", one.more, one.table)).collect();
         return Err(BackupError::Newer { count: newer.iter().map(|one| one.more).sum(), names });
     }
+    Ok(own)
+}
+
+/// Brings a backup's database back into a folder that is [`own`]: all of it or nothing.
+///
+/// # Errors
+/// The folder cannot be written.
+pub fn restore(backup: &Path, dir: &Path, own: Local) -> Result<(), BackupError> {
+    let target = path(dir);
     let mut connection = Connection::open(&target).map_err(failed(&target))?;
     let restored = (|| {
         connection.execute("ATTACH ?1 AS backup", [backup.to_string_lossy()])?;

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use anomaly_core::Timestamp;
-use platform::model::{Checkpoint, ShardId};
+use platform::model::{Checkpoint, Epoch, ShardId};
 use serde::{Deserialize, Serialize};
 
 use crate::item::{self, Record, Row};
@@ -107,6 +107,22 @@ pub trait TakeTables {
 pub async fn rows(place: &impl Objects, part: &Blob) -> Result<Vec<Row>, BackupError> {
     let bytes = place::read(place, part).await?;
     list::lines(&bytes, &part.key)
+}
+
+/// The newest epoch, if the stream has any.
+///
+/// # Errors
+/// [`BackupError::Damaged`], and the place's.
+pub async fn epoch(place: &impl Objects, taken: &Taken) -> Result<Option<Epoch>, BackupError> {
+    let mut newest: Option<Epoch> = None;
+    for part in taken.table(CHECKPOINTS).into_iter().flat_map(|table| &table.parts) {
+        for row in rows(place, part).await? {
+            if let Ok(Record::Epoch(_, epoch)) = item::of_checkpoints(&row.item) {
+                newest = newest.into_iter().chain([epoch]).max_by_key(|one| one.epoch);
+            }
+        }
+    }
+    Ok(newest)
 }
 
 /// All checkpoints. Where the stream's shards are known, each has the hash keys of its shard.

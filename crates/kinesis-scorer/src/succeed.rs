@@ -92,7 +92,7 @@ pub async fn devices<W: GetObject + Sync>(
 /// objects are in the lake; `namesake` is the former shard of the same key, whether it is living or not.
 ///
 /// Safe to repeat: what the shard has from an earlier time is known by its content, and stays. Pulses that the shard has committed
-/// meanwhile, and from which it has learned nothing, are passed over.
+/// meanwhile, and from which it has learned nothing, are passed over, as is what another restore gave it before its first record.
 ///
 /// # Errors
 /// The store's; permanent ones for a snapshot or segment that is gone, changed, or of an unknown version.
@@ -118,6 +118,8 @@ pub async fn succeed<W: GetObject + PutIfAbsent + Sync>(
         if let Some(done) = live.as_ref().filter(is_it) {
             return Ok(Succession { next: done.clone(), devices: known.state.engine.len(), newer: 0 });
         }
+        // Of another restore, and nothing was learned since.
+        own = Known::default();
     }
     let newer = own.state.engine.len();
     let chain = live.as_ref().filter(|_| newer > 0);

@@ -3,6 +3,7 @@
 use kinesis_scorer::succeed::{self, Succession, Successor};
 use platform::model::{Checkpoint, Epoch, HashRange, ShardId, ShardInfo};
 use platform::ports::StoreError;
+use telemetry::sequence::SequenceNumber;
 
 use super::{Means, Target};
 use crate::item::{self, Item, Record};
@@ -23,14 +24,7 @@ pub(super) async fn begin_epoch<O: Objects + Sync, S: ItemStore>(
     manifest: &Manifest,
     target: &Target<'_, O, S>,
 ) -> Result<u64, BackupError> {
-    let mut newest = 0;
-    for blob in manifest.tables.table(Table::Checkpoints.name()).into_iter().flat_map(|table| &table.parts) {
-        for row in tables::rows(place, blob).await? {
-            if let Ok(Record::Epoch(_, epoch)) = item::of_checkpoints(&row.item) {
-                newest = newest.max(epoch.epoch);
-            }
-        }
-    }
+    let newest = tables::epoch(place, &manifest.tables).await?.map_or(0, |epoch| epoch.epoch);
     let key = Item::from_iter([("pk".to_owned(), item::of_text(Epoch::partition_key(&target.stream)))]);
     let live = target.items.get(Table::Checkpoints, vec![key.clone()]).await?;
     let live = live.first().and_then(|item| match item::of_checkpoints(item) {
@@ -80,8 +74,14 @@ impl<O: Objects + Sync, S: ItemStore> Target<'_, O, S> {
         }
     }
 
+    /// The end of a former shard's batches. What a peer's shard has committed, or one that lives here, stays in any case.
     pub(super) async fn put_end(&self, shard: &ShardId, end: &Checkpoint, means: Means) -> Result<(), BackupError> {
-        let over = if means.overwrite { Over::Anything } else { Over::Nothing };
+        let over = match self.checkpoint(shard).await? {
+            Some(live) if means.overwrite && shard.region == self.region && is_restored(&live) => {
+                Over::Version(live.version)
+            }
+            _ => Over::Nothing,
+        };
         let item = encode(shard, end)?;
         self.items.put(Table::Checkpoints, &item, over).await?;
         Ok(())
@@ -118,6 +118,11 @@ impl<O: Objects + Sync, S: ItemStore> Target<'_, O, S> {
              and run the same command again"
         )))
     }
+}
+
+/// Whether a shard has committed nothing since a restore wrote its checkpoint.
+fn is_restored(live: &Checkpoint) -> bool {
+    live.is_former() || live.last_seq == SequenceNumber::ZERO
 }
 
 fn encode(shard: &ShardId, checkpoint: &Checkpoint) -> Result<Item, BackupError> {

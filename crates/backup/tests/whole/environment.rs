@@ -262,3 +262,62 @@ async fn a_restore_that_is_cut_off_anywhere_is_finished_by_the_next() {
         }
     }
 }
+
+/// The checkpoint of a folder's shard, as an item of another Region's.
+async fn checkpoint_of(dir: &Path, region: &str) -> Item {
+    let item = items_of(dir).await.all(Table::Checkpoints).remove(0);
+    let Record::Checkpoint(_, checkpoint) = item::of_checkpoints(&item).unwrap() else { panic!("{item:?}") };
+    let shard = platform::model::ShardId { region: region.into(), ..shard() };
+    item::of_checkpoint(&shard, &checkpoint).unwrap()
+}
+
+#[tokio::test]
+async fn a_living_peers_checkpoint_stays_whatever_is_overwritten() {
+    let (dir, at, restored) = (tempdir().unwrap(), tempdir().unwrap(), tempdir().unwrap());
+    plant(dir.path(), 40).await;
+    let place = Folder::new(at.path());
+    let source = items_of(dir.path()).await;
+    source.place(Table::Checkpoints, checkpoint_of(dir.path(), "eu-north-1").await);
+    back_up(dir.path(), &source, &place).await;
+    send(&Local::open(dir.path()).unwrap(), 40, 80, 41).await;
+    let (lake, items) = (Folder::new(restored.path().join("lake")), Items::default());
+    let living = checkpoint_of(dir.path(), "eu-north-1").await;
+    items.place(Table::Checkpoints, living.clone());
+    bring_back(&place, &lake, &items, REGION, Means { overwrite: true, is_rehearsal: false }).await.unwrap();
+    assert!(items.all(Table::Checkpoints).contains(&living));
+}
+
+#[tokio::test]
+async fn after_a_move_the_detectors_of_the_region_that_has_the_say_are_brought_back() {
+    let (dir, at, restored) = (tempdir().unwrap(), tempdir().unwrap(), tempdir().unwrap());
+    plant(dir.path(), 2).await;
+    let source = items_of(dir.path()).await;
+    send(&Local::open(dir.path()).unwrap(), 2, 60, 3).await;
+    source.place(Table::Checkpoints, checkpoint_of(dir.path(), "eu-north-1").await);
+    let epoch = json!({
+        "pk": {"S": STREAM}, "epoch": {"N": "2"}, "active": {"S": "eu-north-1"}, "since": {"N": "1790000000000"}
+    });
+    source.place(Table::Checkpoints, epoch.as_object().unwrap().clone());
+    let place = Folder::new(at.path());
+    back_up(dir.path(), &source, &place).await;
+    let (lake, items) = (Folder::new(restored.path().join("lake")), Items::default());
+    let done = bring_back(&place, &lake, &items, REGION, Means::default()).await.unwrap();
+    assert_eq!(done.shards, [(SHARD.to_owned(), 4, 0)], "two devices are known to the Region of the backup");
+}
+
+#[tokio::test]
+async fn the_detectors_of_the_later_restore_win_while_nothing_was_learned() {
+    let (dir, restored) = (tempdir().unwrap(), tempdir().unwrap());
+    plant(dir.path(), 2).await;
+    let (lake, items) = (Folder::new(restored.path().join("lake")), Items::default());
+    for (count, at) in [(2, tempdir().unwrap()), (4, tempdir().unwrap())] {
+        let place = Folder::new(at.path());
+        back_up(dir.path(), &items_of(dir.path()).await, &place).await;
+        let means = Means { overwrite: true, is_rehearsal: false };
+        let done = bring_back(&place, &lake, &items, REGION, means).await.unwrap();
+        assert_eq!(done.shards, [(SHARD.to_owned(), count, 0)]);
+        if count == 2 {
+            send(&Local::open(dir.path()).unwrap(), 2, 60, 3).await;
+        }
+    }
+}

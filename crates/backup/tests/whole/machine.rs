@@ -8,7 +8,7 @@ use anomaly_core::Timestamp;
 use backup::BackupError;
 use backup::folder::Folder;
 use backup::manifest::{self, Subject, choose, ids};
-use backup::objects::Objects as _;
+use backup::objects::{Objects as _, Put};
 use backup::place::{Id, OBJECTS, Trust};
 use backup::prune::{self, prune};
 use backup::restore::{Means, folder};
@@ -294,4 +294,37 @@ async fn a_backup_that_is_being_made_is_not_pruned() {
         prune(&place, means, now, &quiet).await.unwrap();
         assert!(ids(&place).await.unwrap().contains(&open[0]), "a whole one of another Region is no newer one of this");
     }
+}
+
+#[tokio::test]
+async fn a_folder_that_somebody_writes_to_stays_as_it_is() {
+    let (dir, at, target) = (tempdir().unwrap(), tempdir().unwrap(), tempdir().unwrap());
+    plant(dir.path(), 40).await;
+    let place = Folder::new(at.path());
+    back_up(dir.path(), &place, 60).await.unwrap();
+    let writer = Local::open(target.path()).unwrap();
+    let refused = bring_back(&place, target.path(), Means::default()).await.unwrap_err();
+    assert!(matches!(refused, BackupError::Refused(_)), "{refused}");
+    assert_eq!(Folder::new(target.path().join("lake")).page("", "", 1).await.unwrap(), []);
+    drop(writer);
+    bring_back(&place, target.path(), Means::default()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_content_of_the_same_length_is_another_content() {
+    let (dir, at) = (tempdir().unwrap(), tempdir().unwrap());
+    plant(dir.path(), 40).await;
+    let (place, lake) = (Folder::new(at.path()), Folder::new(dir.path().join("lake")));
+    lake.put("models/acme/pump.json", b"1", Put::New).await.unwrap();
+    back_up(dir.path(), &place, 60).await.unwrap();
+    lake.put("models/acme/pump.json", b"2", Put::Replace).await.unwrap();
+    let bronze = lake.page("bronze/", "", 1).await.unwrap().remove(0);
+    let good = lake.read(&bronze.key).await.unwrap().unwrap();
+    let bad: Vec<u8> = good.iter().map(|byte| !byte).collect();
+    lake.put(&bronze.key, &bad, Put::Replace).await.unwrap();
+    let refused = bring_back(&place, dir.path(), Means::default()).await.unwrap_err();
+    assert!(matches!(refused, BackupError::Newer { count: 1, .. }), "{refused}");
+    bring_back(&place, dir.path(), Means { overwrite: true, is_rehearsal: false }).await.unwrap();
+    assert_eq!(lake.read("models/acme/pump.json").await.unwrap().unwrap(), b"1");
+    assert_eq!(lake.read(&bronze.key).await.unwrap().unwrap(), good);
 }

@@ -71,6 +71,13 @@ fn print(made: &Made, at: &At, ui: &Ui) -> anyhow::Result<()> {
     if made.is_resumed {
         ui.note("an earlier run was taken up");
     }
+    if let Some(active) = &made.active_elsewhere {
+        ui.warn(format_args!(
+            "{active} has the say over the stream, and this backup is of {}: it has of {active} what was replicated; make one \
+             there, too",
+            manifest.subject.region
+        ));
+    }
     for key in &manifest.missing {
         ui.warn(format_args!(
             "`{key}` is not in the lake any more, and a checkpoint stands on it: `millrace lake verify` tells more"
