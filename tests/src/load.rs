@@ -37,7 +37,7 @@ const ANSWER: Duration = Duration::from_millis(400);
 /// Between two tries of a device to connect.
 const RECONNECT: Duration = Duration::from_millis(200);
 /// How long devices look for a Region that takes what they have kept, when they have nothing more to say.
-const FOUND_WITHIN: Duration = Duration::from_secs(60);
+const FOUND_WITHIN: Duration = Duration::from_mins(1);
 /// How long a Region that gave no answer is not asked.
 const REST: Duration = Duration::from_secs(2);
 
@@ -214,8 +214,8 @@ fn hear(world: &World, identity: &Identity, thing: &str, topic: &str, shared: &S
     device.subscribe(topic)?.map_err(|refused| anyhow::anyhow!("{refused:?}"))?;
     loop {
         let (_, payload) = device.message()?;
-        let word: Value = serde_json::from_str(&payload)?;
-        let region = word["region"].as_str().context("no region")?;
+        let heard: Value = serde_json::from_str(&payload)?;
+        let region = heard["region"].as_str().context("no region")?;
         let side = if region == Side::Primary.region() { Side::Primary } else { Side::Other };
         let place = usize::from(side == Side::Other);
         if shared.current.swap(place, Ordering::SeqCst) != place {

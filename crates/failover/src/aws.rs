@@ -18,7 +18,7 @@ use crate::side::{Reach, Side};
 const ATTEMPTS_MAX: u32 = 3;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The tick looks at everything that is due.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(60);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_mins(1);
 /// The partition key of pulses. It is no topic, and no device's.
 const PULSE_KEY: &str = "millrace-pulse";
 /// As a schedule's event, by hand.

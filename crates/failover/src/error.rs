@@ -58,7 +58,7 @@ pub enum MoveError {
         /// Where to.
         to: String,
         /// What it said.
-        cause: StoreError,
+        cause: Box<StoreError>,
     },
     /// No scorer took the pulses.
     #[error(

@@ -39,7 +39,7 @@ impl Default for Bounds {
             answer_again: Duration::from_millis(500),
             drain: Duration::from_secs(10),
             quiet: Duration::from_secs(2),
-            verify: Duration::from_secs(120),
+            verify: Duration::from_mins(2),
             look: Duration::from_millis(250),
         }
     }

@@ -53,7 +53,7 @@ impl<S: Stores, R: Reach> Mover<'_, S, R> {
         let unreachable = |cause: StoreError| MoveError::Unreachable {
             region: self.from.region.clone(),
             to: self.to.region.clone(),
-            cause,
+            cause: Box::new(cause),
         };
         self.ask_from("load epoch", self.from.stores.load_epoch(&self.stream)).await.map_err(unreachable)?;
         let since = self.left_at(record).await?;
