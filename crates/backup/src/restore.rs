@@ -361,7 +361,7 @@ async fn look_at_shards<O: Objects + Sync, S: ItemStore>(
             None => part.missing += 1,
             // A peer's stays as it is.
             Some(live) if shard.region != target.region || live.batch == checkpoint.batch => {
-                part.note(&shard.to_string(), Comparison::Equal)
+                part.note(&shard.to_string(), Comparison::Equal);
             }
             Some(_) => part.note(&format!("the checkpoint of {shard}"), Comparison::Differs),
         }

@@ -8,7 +8,6 @@ use std::time::Duration;
 use account::Trouble;
 use anomaly_core::Timestamp;
 use aws_sdk_dynamodb::error::ProvideErrorMetadata as _;
-use aws_sdk_dynamodb::primitives::DateTime;
 use aws_sdk_dynamodb::types::{ExportFormat, ExportStatus};
 use platform::model::ContentHash;
 
@@ -32,7 +31,8 @@ const CANNOT: [&str; 4] =
     ["PointInTimeRecoveryUnavailableException", "UnknownOperationException", "InvalidAction", "NotImplemented"];
 
 impl Tables {
-    /// Exports both tables as of `begun`. `None`: it cannot be done here.
+    /// Exports both tables as of now, by DynamoDB's clock; `begun` stands for it where DynamoDB does not say. `None`: it cannot be
+    /// done here.
     pub(super) async fn export<P: Objects + Sync>(
         &self,
         place: &P,
@@ -43,31 +43,26 @@ impl Tables {
         let Some(bucket) = &self.exports else { return Ok(None) };
         let mut begun_exports = Vec::new();
         for table in Table::ALL {
-            match self.begin(bucket, table, id, begun).await? {
+            match self.begin(bucket, table, id).await? {
                 Some(arn) => begun_exports.push((table, arn)),
                 None => return Ok(None),
             }
         }
-        let mut tables = Vec::new();
+        let (mut tables, mut at) = (Vec::new(), None);
         for (table, arn) in begun_exports {
-            let told = self.wait(table, &arn, watch).await?;
-            let Some(parts) = read(place, table, id, told).await? else {
+            let Some(told) = self.wait(table, &arn, watch).await? else { return Ok(None) };
+            at = [at, told.at].into_iter().flatten().min();
+            let Some(parts) = read(place, table, id, &arn, told.items).await? else {
                 tracing::warn!(table = self.name(table), "the export has written nothing, the tables are read");
                 return Ok(None);
             };
             tables.push(parts);
         }
-        Ok(Some(Taken { how: How::Export, at: begun, tables }))
+        Ok(Some(Taken { how: How::Export, at: at.unwrap_or(begun), tables }))
     }
 
     /// Begins an export, or finds the one that an earlier run of this backup began: the token is the backup's own.
-    async fn begin(
-        &self,
-        bucket: &Bucket,
-        table: Table,
-        id: &Id,
-        begun: Timestamp,
-    ) -> Result<Option<String>, BackupError> {
+    async fn begin(&self, bucket: &Bucket, table: Table, id: &Id) -> Result<Option<String>, BackupError> {
         let name = self.name(table);
         let described = self.dynamodb.describe_table().table_name(name).send().await;
         let described = described.map_err(|error| failed(Trouble::of("DescribeTable", name, &error)))?;
@@ -80,7 +75,6 @@ impl Tables {
             .s3_bucket(bucket.bucket())
             .s3_prefix(bucket.full(&prefix(id, table)))
             .export_format(ExportFormat::DynamodbJson)
-            .export_time(DateTime::from_secs(begun.millis().div_euclid(1_000)))
             .client_token(&token.as_str()[..36]);
         match export.send().await {
             Ok(answer) => Ok(answer.export_description().and_then(|one| one.export_arn()).map(str::to_owned)),
@@ -97,8 +91,8 @@ impl Tables {
         }
     }
 
-    /// Waits until an export is there. Returns how many items it says it has.
-    async fn wait(&self, table: Table, arn: &str, watch: Watch<'_>) -> Result<Option<u64>, BackupError> {
+    /// Waits until an export is there. `None`: it has failed; the backup's token would find the same one again.
+    async fn wait(&self, table: Table, arn: &str, watch: Watch<'_>) -> Result<Option<Told>, BackupError> {
         for look in 0..LOOKS_MAX {
             let described = self.dynamodb.describe_export().export_arn(arn).send().await;
             let described = described.map_err(|error| failed(Trouble::of("DescribeExport", arn, &error)))?;
@@ -108,10 +102,15 @@ impl Tables {
             let bytes = number(export.billed_size_bytes()).unwrap_or_default();
             watch(Step { what: table.name(), count: count.unwrap_or_default(), bytes });
             match export.export_status() {
-                Some(ExportStatus::Completed) => return Ok(count),
+                Some(ExportStatus::Completed) => {
+                    let at = export.export_time().and_then(|at| at.to_millis().ok());
+                    let at = at.and_then(|at| Timestamp::from_millis(at).ok());
+                    return Ok(Some(Told { items: count, at }));
+                }
                 Some(ExportStatus::Failed) => {
                     let why = export.failure_message().unwrap_or("DynamoDB does not say why");
-                    return Err(BackupError::Refused(format!("the export of `{}` failed: {why}", self.name(table))));
+                    tracing::warn!(table = self.name(table), why, "the export has failed, the tables are read");
+                    return Ok(None);
                 }
                 // An emulator is done at once.
                 _ => tokio::time::sleep(LOOK_EVERY.min(Duration::from_secs(1 + u64::from(look)))).await,
@@ -125,6 +124,13 @@ impl Tables {
     }
 }
 
+/// What DynamoDB says of an export.
+struct Told {
+    items: Option<u64>,
+    /// What was written before is in it.
+    at: Option<Timestamp>,
+}
+
 fn prefix(id: &Id, table: Table) -> String {
     id.key(&format!("tables/{}", table.name()))
 }
@@ -132,14 +138,18 @@ fn prefix(id: &Id, table: Table) -> String {
 /// The files of an export, each read once for its hash: `{prefix}/AWSDynamoDB/{export}/data/….json.gz` (Amazon DynamoDB Developer
 /// Guide, "DynamoDB table export output format").
 ///
+/// Another export may lie beside it, begun by an earlier run below the same prefix.
+///
 /// `None`: there is no summary of it, which DynamoDB writes last: it was done by something else that writes nothing.
 async fn read(
     place: &impl Objects,
     table: Table,
     id: &Id,
+    arn: &str,
     told: Option<u64>,
 ) -> Result<Option<TableParts>, BackupError> {
-    let prefix = format!("{}/", prefix(id, table));
+    let export = arn.rsplit('/').next().unwrap_or(arn);
+    let prefix = format!("{}/AWSDynamoDB/{export}/", prefix(id, table));
     let (mut parts, mut rows, mut after) = (Vec::new(), 0, String::new());
     let mut has_summary = false;
     loop {
@@ -162,4 +172,32 @@ async fn read(
         return Err(BackupError::damaged(prefix, reason));
     }
     Ok(Some(TableParts { name: table.name().to_owned(), rows, parts }))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::folder::Folder;
+    use crate::objects::Put;
+
+    #[tokio::test]
+    async fn of_two_exports_below_one_prefix_each_is_read_by_itself() {
+        let dir = tempfile::tempdir().unwrap();
+        let (place, table) = (Folder::new(dir.path()), Table::Results);
+        let id = Id::parse("prod-1").unwrap();
+        for (export, rows) in [("01-a", 2), ("02-b", 3)] {
+            let base = format!("{}/AWSDynamoDB/{export}", prefix(&id, table));
+            let lines: Vec<_> = (0..rows).map(|row| json!({"Item": {"pk": {"S": row.to_string()}}})).collect();
+            let data = list::pack(&lines).unwrap();
+            place.put(&format!("{base}/data/x.json.gz"), &data, Put::New).await.unwrap();
+            place.put(&format!("{base}/manifest-summary.json"), b"{}", Put::New).await.unwrap();
+        }
+        let arn = "arn:aws:dynamodb:eu-central-1:123456789012:table/results/export/02-b";
+        let parts = read(&place, table, &id, arn, Some(3)).await.unwrap().unwrap();
+        assert_eq!((parts.rows, parts.parts.len()), (3, 1));
+        let none = "arn:aws:dynamodb:eu-central-1:123456789012:table/results/export/03-c";
+        assert_eq!(read(&place, table, &id, none, Some(3)).await.unwrap(), None);
+    }
 }
