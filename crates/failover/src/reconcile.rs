@@ -108,7 +108,7 @@ async fn found<S: Stores, R>(
         (0..).map(|day| since.millis() + day * DAY_MS).take_while(|ms| *ms <= record.began.millis() + 2 * DAY_MS);
     for at in days.filter_map(|ms| Timestamp::from_millis(ms).ok()) {
         for tenant in tenants {
-            let query = AnomalyQuery::Day { tenant: tenant.clone(), day: at.date().to_string() };
+            let query = AnomalyQuery::Day { tenant: tenant.clone(), day: at.date() };
             let of_day = side.stores.find_anomalies(&query, DAY_MAX).await?;
             if of_day.len() >= DAY_MAX {
                 let remedy = format!(

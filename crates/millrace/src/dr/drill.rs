@@ -57,12 +57,12 @@ pub(crate) fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
         let back = mover(&away, &home, &stream, Purpose::Failback, &args.waiting);
         // What a drill is for is to be known before it begins.
         home.stores.load_epoch(&stream).await?;
-        if away.stores.load_epoch(&stream).await?.is_some_and(|epoch| epoch.active == args.to) {
+        if away.stores.load_epoch(&stream).await?.is_some_and(|epoch| epoch.active == args.to && !epoch.is_fenced) {
             bail!("{} has the say already: `millrace dr failback --to {}` is the way back", args.to, home.region);
         }
         if args.dry_run {
             let mut rows = ui.rows(vec!["step", "would"])?;
-            for one in there.plan().await? {
+            for one in Box::pin(there.plan()).await? {
                 rows.push(&[Cell::text(one.step.name()), Cell::text(&one.would)])?;
             }
             return Ok(rows.finish()?);

@@ -170,7 +170,7 @@ pub(crate) fn run(args: &Args, purpose: Purpose, ui: &Ui) -> anyhow::Result<()> 
         let mut mover = mover(&pair.from, &pair.to, &pair.stream, purpose, &args.waiting);
         mover.abandon = args.abandon;
         if args.dry_run {
-            let planned = mover.plan().await?;
+            let planned = Box::pin(mover.plan()).await?;
             if planned.is_empty() {
                 ui.note(format_args!("{} has the say already: nothing is to be done", args.to));
             }
