@@ -1,5 +1,7 @@
 //! What both Regions say before anything is done: who has the say, and which move was begun.
 
+use std::cmp::Ordering;
+
 use platform::model::Epoch;
 
 use crate::error::MoveError;
@@ -69,11 +71,16 @@ impl<S: Stores, R: Reach> Mover<'_, S, R> {
         let others =
             self.ask_from("list moves", record::newest(&self.from.stores, stream, 1)).await.unwrap_or_default();
         let known = [epoch, there.ok().flatten()].into_iter().flatten().max_by_key(|epoch| epoch.epoch);
-        // The same move in both is read where it is written: here.
-        let other = others
-            .into_iter()
-            .next()
-            .filter(|other| last.as_ref().is_none_or(|own: &Kept| own.record.epoch < other.record.epoch));
+        // The same move is in both, and the copy that replication brought is late: it is read where it is written.
+        let is_newer = |other: &Kept| {
+            let is_written_there = other.record.to == self.from.region;
+            last.as_ref().is_none_or(|own: &Kept| match own.record.epoch.cmp(&other.record.epoch) {
+                Ordering::Less => true,
+                Ordering::Equal => is_written_there,
+                Ordering::Greater => false,
+            })
+        };
+        let other = others.into_iter().next().filter(is_newer);
         Ok(Standing { known, last: other.or(last), other_answered })
     }
 }

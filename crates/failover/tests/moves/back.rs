@@ -60,3 +60,16 @@ async fn there_and_back_and_there_again_each_has_an_epoch_of_its_own() {
     }
     assert_eq!(pair.there.stores.epoch(STREAM).unwrap().active, HERE);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_record_of_the_way_there_that_replication_has_not_brought_up_to_date_holds_nobody_up() {
+    let pair = Pair::at_work().await;
+    pair.there.reach.heard().mapping_is_off = true;
+    pair.replicated(pair.failover().run(|_, _| {})).await.unwrap_err();
+    pair.carry();
+    pair.there.reach.heard().mapping_is_off = false;
+    // It is finished, and the Region to go back to has not heard of that.
+    pair.failover().run(|_, _| {}).await.unwrap();
+    let ran = pair.failback().run(|_, _| {}).await;
+    assert!(!matches!(ran, Err(MoveError::Unfinished { .. })), "{ran:?}");
+}
