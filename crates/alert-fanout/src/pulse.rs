@@ -24,7 +24,7 @@ impl<W: LoadCheckpoint + ListShards + PutRecord + Send + Sync> PulseWorld for W 
 const AT_ONCE: usize = 16;
 
 /// The partition key of pulses. It is no topic, and no device's.
-const KEY: &str = "millrace-pulse";
+pub const KEY: &str = "millrace-pulse";
 
 /// Puts pulses where they are needed, if anywhere.
 pub trait PutPulses: Send + Sync {

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use account::{Kind, Trouble};
+use alert_fanout::pulse;
 use aws_sdk_iotdataplane::config::retry::RetryConfig;
 use aws_sdk_iotdataplane::config::timeout::TimeoutConfig;
 use aws_sdk_iotdataplane::primitives::Blob;
@@ -19,8 +20,6 @@ const ATTEMPTS_MAX: u32 = 3;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The tick looks at everything that is due.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_mins(1);
-/// The partition key of pulses. It is no topic, and no device's.
-const PULSE_KEY: &str = "millrace-pulse";
 /// As a schedule's event, by hand.
 const TICK: &str = r#"{"source":"millrace.tick"}"#;
 
@@ -70,7 +69,7 @@ pub fn side(sdk: &SdkConfig, region: &str, names: Names) -> Side<Aws, Reached> {
 
 impl Reach for Reached {
     async fn pulse(&self, stream: &str, shard: &ShardInfo) -> Result<(), StoreError> {
-        self.stream.put_record(stream, shard, PULSE_KEY, PULSE.as_bytes()).await
+        self.stream.put_record(stream, shard, pulse::KEY, PULSE.as_bytes()).await
     }
 
     async fn publish_retained(&self, topic: &str, payload: &[u8]) -> Result<(), StoreError> {

@@ -29,9 +29,11 @@ impl<S: Stores, R: Reach> Mover<'_, S, R> {
             return Ok(Vec::new());
         }
         let epoch = former.map_or(standing.next_epoch(), |kept| kept.record.epoch);
+        // As a run does: what was waited for before the epoch began is waited for anew.
+        let settled = former.map(|kept| &kept.record).filter(|record| record.done(Step::TakeOver).is_some());
         let mut planned = Vec::new();
         for step in Step::of(self.purpose) {
-            let would = match former.and_then(|kept| kept.record.done(step)) {
+            let would = match settled.and_then(|record| record.done(step)) {
                 Some(done) => format!("nothing: done at {}, {}", done.ended, done.evidence),
                 None => self.would(step, epoch).await?,
             };

@@ -33,8 +33,14 @@ impl Standing {
         self.known.as_ref().is_some_and(|epoch| epoch.active == region && !epoch.is_fenced)
     }
 
+    /// The newest move, if it can still be ended: no newer epoch has begun, and none of its own number for the other side.
     fn unfinished(&self) -> Option<&Kept> {
-        self.last.as_ref().filter(|last| last.record.ended.is_none() && last.record.epoch >= self.epoch())
+        let can_end = |last: &&Kept| match last.record.epoch.cmp(&self.epoch()) {
+            Ordering::Greater => true,
+            Ordering::Equal => self.is_active(&last.record.to),
+            Ordering::Less => false,
+        };
+        self.last.as_ref().filter(|last| last.record.ended.is_none()).filter(can_end)
     }
 }
 

@@ -60,13 +60,25 @@ impl<S: Stores, R: Reach> Mover<'_, S, R> {
         let payload = serde_json::to_vec(&word)
             .map_err(|error| StoreError::permanent("tell devices", record.to.clone(), error.to_string()))?;
         let topics: Vec<String> = tenants.iter().map(|tenant| topic(tenant)).collect();
-        // Devices that are still connected to the Region that is left hear of it there, as long as it answers.
         let deadline = Instant::now() + self.bounds.drain;
-        let told = stream::iter(&topics).map(|topic| self.tell(topic, &payload, deadline)).buffer_unordered(AT_ONCE);
-        let told: Vec<(Result<(), StoreError>, Result<(), StoreError>)> = told.collect().await;
-        let (there, here): (Vec<_>, Vec<_>) = told.into_iter().unzip();
+        let here = stream::iter(&topics).map(|topic| {
+            let patience = self.bounds.answer.min(deadline.saturating_duration_since(Instant::now()));
+            within(patience, "tell devices", &record.to, self.to.reach.publish_retained(topic, &payload))
+        });
+        let here: Vec<Result<(), StoreError>> = here.buffer_unordered(AT_ONCE).collect().await;
         let failed: Vec<StoreError> = here.into_iter().filter_map(Result::err).collect();
-        let there = there.into_iter().find_map(Result::err).map_or(Ok(()), Err);
+        // Devices that are still connected to the Region that is left hear of it there, as long as it answers.
+        let mut told = stream::iter(&topics)
+            .map(|topic| self.ask_from("tell devices", self.from.reach.publish_retained(topic, &payload)))
+            .buffer_unordered(AT_ONCE);
+        let mut there = Ok(());
+        while let Some(one) = told.next().await {
+            let is_silent = one.as_ref().is_err_and(StoreError::is_transient);
+            there = there.and(one);
+            if is_silent {
+                break;
+            }
+        }
         let count = tenants.len();
         Ok(match (failed.first(), there) {
             (Some(first), _) => warned(format!(
@@ -82,20 +94,6 @@ impl<S: Stores, R: Reach> Mover<'_, S, R> {
             )),
             (None, Ok(())) => done(format!("devices of {count} tenants are told in both Regions")),
         })
-    }
-
-    /// Publishes in the Region that is left, and in the one that takes over.
-    async fn tell(
-        &self,
-        topic: &str,
-        payload: &[u8],
-        deadline: Instant,
-    ) -> (Result<(), StoreError>, Result<(), StoreError>) {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let there = self.ask_from("tell devices", self.from.reach.publish_retained(topic, payload)).await;
-        let patience = self.bounds.answer.min(left);
-        let here = self.to.reach.publish_retained(topic, payload);
-        (there, within(patience, "tell devices", &self.to.region, here).await)
     }
 
     /// The schedule does the same within a minute, so that a failure holds nothing up.
