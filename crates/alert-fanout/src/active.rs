@@ -36,14 +36,14 @@ pub async fn load<W: LoadEntry + Sync>(world: &W) -> Result<Option<(Active, u64)
     Ok(Some((active, entry.version)))
 }
 
-/// Whether this region is to tell people.
+/// The region that is to tell people; `None` where there was never more than one.
 ///
 /// A move writes twice who has the say: here, and as the epoch of the stream, in another table. The newer of the two holds, so that
 /// a region that was cut off is quiet as soon as either has reached it.
 ///
 /// # Errors
 /// As [`load`].
-pub async fn is_active<W>(world: &W, region: &str, stream: Option<&str>) -> Result<bool, StoreError>
+pub async fn who_has_say<W>(world: &W, stream: Option<&str>) -> Result<Option<String>, StoreError>
 where
     W: LoadEntry + LoadEpoch + Sync,
 {
@@ -53,11 +53,10 @@ where
     };
     let active = load(world).await?.map(|(active, _)| (active.region, active.since));
     let epoch = epoch.map(|epoch| (epoch.active, epoch.since));
-    let has_say = match (active, epoch) {
+    Ok(match (active, epoch) {
         (Some(active), Some(epoch)) => Some(if epoch.1 >= active.1 { epoch.0 } else { active.0 }),
         (active, epoch) => active.or(epoch).map(|(region, _)| region),
-    };
-    Ok(has_say.is_none_or(|has_say| has_say == region || tooth!("active-not-looked-at")))
+    })
 }
 
 /// Gives a region the say. `false`: it has it already. Safe to repeat.

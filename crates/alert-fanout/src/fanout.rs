@@ -5,6 +5,7 @@
 //! out. A change that comes again finds its witness and changes nothing.
 
 mod commit;
+mod listen;
 mod send;
 mod tick;
 
@@ -23,6 +24,7 @@ use crate::dispatch::Dispatch;
 use crate::draft::{Draft, Happening};
 use crate::tenants::{Tenant, Tenants};
 use crate::{active, place};
+use listen::Listening;
 
 /// Devices that are read at the same time.
 const READS_AT_ONCE: usize = 16;
@@ -70,6 +72,18 @@ pub struct Fanout<W, D> {
     dispatch: D,
     config: Config,
     tenants: Tenants,
+    listening: Listening,
+}
+
+/// Who tells people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Say {
+    /// There is no other region.
+    Alone,
+    /// This region.
+    Ours,
+    /// The other one.
+    Theirs,
 }
 
 /// A device's happenings, and where in the batch they stood.
@@ -90,7 +104,7 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
     /// One that knows nothing yet.
     #[must_use]
     pub fn new(world: W, dispatch: D, config: Config) -> Self {
-        Self { world, dispatch, config, tenants: Tenants::default() }
+        Self { world, dispatch, config, tenants: Tenants::default(), listening: Listening::default() }
     }
 
     /// The stores.
@@ -99,9 +113,28 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
         &self.world
     }
 
-    /// Whether this region is to tell people.
-    async fn has_say(&self) -> Result<bool, StoreError> {
-        active::is_active(&self.world, &self.config.region, self.config.stream.as_deref()).await
+    async fn say(&self) -> Result<Say, StoreError> {
+        let region = active::who_has_say(&self.world, self.config.stream.as_deref()).await?;
+        Ok(match region {
+            None => Say::Alone,
+            Some(region) if region == self.config.region || tooth!("active-not-looked-at") => Say::Ours,
+            Some(_) => Say::Theirs,
+        })
+    }
+
+    /// Whether this region is still to tell people, after it was listened where that is due: see [`listen`].
+    async fn is_ours_still(
+        &self,
+        say: Say,
+        is_due: bool,
+        now: Timestamp,
+        remaining: &(dyn Fn() -> Duration + Sync),
+    ) -> Result<bool, StoreError> {
+        if say != Say::Ours || !is_due {
+            return Ok(say != Say::Theirs);
+        }
+        self.listening.listen(now, remaining()).await;
+        Ok(self.say().await? != Say::Theirs)
     }
 
     /// Takes a batch of changes. `remaining` is how much time there is; what cannot be sent in it is sent by the tick.
@@ -115,7 +148,8 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
         remaining: &(dyn Fn() -> Duration + Sync),
     ) -> Result<Outcome, StoreError> {
         let mut outcome = Outcome::default();
-        if !self.has_say().await? {
+        let say = self.say().await?;
+        if !self.is_ours_still(say, self.listening.is_due_for(changes, now), now, remaining).await? {
             return Ok(outcome);
         }
         let mut claimed = Vec::new();

@@ -244,6 +244,21 @@ impl Cloud for Aws {
         }
     }
 
+    async fn object(&self, bucket: &str, key: &str) -> Result<Option<Vec<u8>>, Trouble> {
+        let answer = self.s3.get_object().bucket(bucket).key(key).send().await;
+        let answer = match answer.map_err(|error| Trouble::of("GetObject", bucket, &error)) {
+            Err(trouble) if trouble.kind == Kind::Missing => return Ok(None),
+            answer => answer?,
+        };
+        match answer.body.collect().await {
+            Ok(body) => Ok(Some(body.to_vec())),
+            Err(error) => {
+                let message = error.to_string();
+                Err(Trouble { action: "GetObject", subject: key.to_owned(), kind: Kind::Transient, message })
+            }
+        }
+    }
+
     async fn put_object(&self, bucket: &str, key: &str, body: Vec<u8>) -> Result<(), Trouble> {
         let answer = self.s3.put_object().bucket(bucket).key(key).body(ByteStream::from(body)).send().await;
         answer.map(drop).map_err(|error| Trouble::of("PutObject", bucket, &error))

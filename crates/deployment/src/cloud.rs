@@ -190,6 +190,8 @@ pub trait Cloud {
     fn table_stream(&self, table: &str) -> impl Future<Output = Result<Option<String>, Trouble>>;
     /// Whether there is such an object.
     fn has_object(&self, bucket: &str, key: &str) -> impl Future<Output = Result<bool, Trouble>>;
+    /// An object's content; `None` where there is no such object.
+    fn object(&self, bucket: &str, key: &str) -> impl Future<Output = Result<Option<Vec<u8>>, Trouble>>;
     /// Stores an object. Safe to repeat: keys are made of the content.
     fn put_object(&self, bucket: &str, key: &str, body: Vec<u8>) -> impl Future<Output = Result<(), Trouble>>;
     /// Deletes every version of every object. Returns how many versions there were.

@@ -8,14 +8,14 @@ mod adopt;
 mod ready;
 mod values;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::Attendant;
 use crate::cause::{first_cause, remedy};
 use crate::cloud::{Change, ChangeSet, Cloud, Event, Kind, Proposal, Replacement, Stack, Trouble};
 use crate::code::{self, CodeError, Zip};
-use crate::plan::{FUNCTIONS, Source, StackPlan};
+use crate::plan::{Source, StackPlan};
 use crate::watch::{WatchError, patiently, until_ended};
 use adopt::Adopted;
 
@@ -30,6 +30,14 @@ pub struct Settings {
     pub role: Option<String>,
     /// Shows what would be done, and leaves everything as it was.
     pub is_dry: bool,
+    /// The stacks that may be changed, by name; `None`: all. The others are asked for their outputs.
+    pub only: Option<BTreeSet<String>>,
+}
+
+impl Settings {
+    fn changes(&self, plan: &StackPlan) -> bool {
+        self.only.as_ref().is_none_or(|only| only.contains(&plan.name))
+    }
 }
 
 /// What was done, or would be.
@@ -107,13 +115,13 @@ pub async fn deploy(
     attendant: &mut impl Attendant,
 ) -> Result<Summary, DeployError> {
     let mut zips = BTreeMap::new();
-    for (template, function) in FUNCTIONS {
-        if plan.iter().any(|stack| stack.template.name == template) {
-            zips.insert(function, code::find(code, function)?);
+    for source in plan.iter().filter(|stack| settings.changes(stack)).flat_map(|stack| stack.given.values()) {
+        if let Source::Code(function) = source {
+            zips.insert(*function, code::find(code, function)?);
         }
     }
     let mut checked: Vec<&str> = Vec::new();
-    for template in plan.iter().map(|stack| stack.template) {
+    for template in plan.iter().filter(|stack| settings.changes(stack)).map(|stack| stack.template) {
         if !checked.contains(&template.name) {
             checked.push(template.name);
             cloud.validate(template.name, template.body).await.map_err(|trouble| match trouble.kind {
@@ -124,7 +132,11 @@ pub async fn deploy(
     }
     let mut run = Run { cloud, settings, zips, attendant, outputs: BTreeMap::new(), summary: Summary::default() };
     for stack in plan {
-        run.stack(stack).await?;
+        if settings.changes(stack) {
+            run.stack(stack).await?;
+        } else if let Some(found) = patiently(|| cloud.stack(&stack.name)).await? {
+            run.outputs.insert(stack.template.name, found.outputs);
+        }
     }
     Ok(run.summary)
 }

@@ -12,6 +12,7 @@ pub mod code;
 pub mod deploy;
 pub mod destroy;
 pub mod doctor;
+pub mod follow;
 pub mod leftover;
 pub mod pair;
 pub mod parameter;

@@ -26,6 +26,9 @@ pub const FUNCTIONS: [(&str, &str); 4] = [
 /// Templates of the cold path: an environment has them if it is asked for.
 pub const OPTIONAL: [&str; 2] = ["analytics", "models"];
 
+/// Parameters of `models` that are outputs of `analytics`, where both are deployed.
+const OF_ANALYTICS: [&str; 3] = ["WorkGroupName", "DatabaseName", "ResultsBucketName"];
+
 /// What is to be deployed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Request {
@@ -73,6 +76,8 @@ impl std::str::FromStr for Setting {
 pub enum Source {
     /// It was said.
     Text(String),
+    /// That of a new stack; one that is there keeps its own.
+    AtFirst(&'static str),
     /// An output of the stack that this template makes.
     Output {
         /// The template.
@@ -222,6 +227,15 @@ fn stack(template: &'static Template, request: &Request, tenant: Option<&str>) -
     }
     if let Some(peer) = &request.peer {
         given.extend(of_peer(peer, template.name).into_iter().map(|(name, value)| (name, Source::Text(value))));
+    }
+    // What a standby would be charged for rests there, until somebody says otherwise.
+    if template.name == "models" && request.peer.as_ref().is_some_and(|peer| peer.standing == Standing::Dr) {
+        given.insert("Standby", Source::AtFirst("true"));
+    }
+    if template.name == "models" && request.with.iter().any(|with| with == "analytics") {
+        for name in OF_ANALYTICS {
+            given.insert(name, Source::Output { of: "analytics", key: name });
+        }
     }
     // Who reads the results of batch inference is woken by the events of the lake.
     if template.name == "storage" && request.with.iter().any(|with| with == "models") {

@@ -177,7 +177,7 @@ async fn one(aws: &Aws, request: &Request, args: &Args, clerk: &mut Clerk<'_>) -
         }
     }
     let stacks = plan(&request).map_err(|error| Usage(error.to_string()))?;
-    let settings = Settings { role: args.role_arn.clone(), is_dry: args.dry_run };
+    let settings = Settings { role: args.role_arn.clone(), is_dry: args.dry_run, only: None };
     Ok(deployment::deploy::deploy(aws, &stacks, &args.code, &settings, clerk).await?)
 }
 

@@ -17,7 +17,7 @@ const EXAMPLES: &str = "\
 Examples:
   millrace dr check --environment prod                     whether the other Region is ready, by everything there is to look at
   millrace dr check --environment prod --only stream --only certificate
-  millrace dr sync --environment prod --dry-run            what the other Region lacks of things and certificates
+  millrace dr sync --environment prod --dry-run            what the other Region lacks of models, policies, things, certificates
   millrace dr failover --environment prod --to eu-west-1 --dry-run   what would be done, and what has arrived there
   millrace dr failover --environment prod --to eu-west-1             us-east-1 is lost, or is to be left
   millrace dr failback --environment prod --to us-east-1             it is well again
@@ -32,7 +32,7 @@ Every command but the drill can be interrupted anywhere and repeated; of a drill
 pub(crate) enum Command {
     /// Look at both Regions and say what is late in the other one, missing, or not the same
     Check(check::Args),
-    /// Bring things, certificates and the pair's card to the other Region; what is there stays
+    /// Bring models, policies, things, certificates and the pair's card to the other Region; what is there stays
     Sync(sync::Args),
     /// Move to the other Region: fence, drain, adopt, tell people and devices, prove that it commits
     Failover(moving::Args),

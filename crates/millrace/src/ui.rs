@@ -8,6 +8,8 @@ use std::fmt::{self, Display};
 use std::io::{self, ErrorKind, IsTerminal as _, StdoutLock, Write as _};
 use std::process::ExitCode;
 
+#[cfg(feature = "aws")]
+use indicatif::MultiProgress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::cli::Common;
@@ -158,8 +160,7 @@ impl Ui {
     /// A bar on standard error for work of `total` units, or nothing where nobody watches or where rows run through the same
     /// terminal. `template` is indicatif's.
     pub(crate) fn progress(&self, total: Option<u64>, template: &str) -> ProgressBar {
-        let among_rows = self.stdout_is_terminal && self.format() != Format::Table;
-        if self.words == Words::Few || !self.stderr_is_terminal || among_rows {
+        if !self.shows_progress() {
             return ProgressBar::hidden();
         }
         let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr_with_hz(REDRAWS_PER_SECOND));
@@ -170,6 +171,21 @@ impl Ui {
                 bar
             }
         }
+    }
+
+    /// A place for several of them, one below the other.
+    #[cfg(feature = "aws")]
+    pub(crate) fn board(&self) -> MultiProgress {
+        MultiProgress::with_draw_target(if self.shows_progress() {
+            ProgressDrawTarget::stderr_with_hz(REDRAWS_PER_SECOND)
+        } else {
+            ProgressDrawTarget::hidden()
+        })
+    }
+
+    fn shows_progress(&self) -> bool {
+        let among_rows = self.stdout_is_terminal && self.format() != Format::Table;
+        self.words != Words::Few && self.stderr_is_terminal && !among_rows
     }
 
     /// Reports why the command ends, unless it ends because nobody reads on: a closed pipe is how `head` says "enough".

@@ -18,7 +18,7 @@ use crate::compare::compare;
 use crate::gather::within;
 use crate::ground::{Ground, Names};
 use crate::limits::Limits;
-use crate::look::{Scope, look};
+use crate::look::{Scope, Sight, look};
 use crate::ports::{Looked, Region};
 use crate::report::Report;
 use crate::watch::{Looks, Watch};
@@ -54,6 +54,8 @@ pub struct Checker<R> {
     pub kinds: BTreeSet<Kind>,
     /// Whether the other Region has a function that checks, and is missing if it does not.
     pub has_peer: bool,
+    /// Whether it only looks: then no canary is sent, and neither report nor ledger is kept.
+    pub is_dry: bool,
 }
 
 /// What came of a check.
@@ -72,7 +74,9 @@ pub struct Done {
 
 impl<R: Region> Checker<R> {
     /// Checks once. Never fails as a whole: what cannot be seen is in the report as unknown, what cannot be stored beside it.
-    pub async fn check(&self, now: impl Fn() -> Timestamp + Copy) -> Done {
+    ///
+    /// `tell` hears of each check once, as soon as its verdict is known: of canaries last, which are waited for.
+    pub async fn check(&self, now: impl Fn() -> Timestamp + Copy, tell: impl Fn(&[Check])) -> Done {
         let began = now();
         let ledger = self.ledger(&self.here, &self.name).await;
         let mut kept = ledger.as_ref().ok().cloned().flatten().unwrap_or_default();
@@ -82,8 +86,8 @@ impl<R: Region> Checker<R> {
             kinds: self.kinds.clone(),
             turn: kept.next,
         };
-        let channels: Vec<Channel> =
-            Channel::ALL.into_iter().filter(|channel| self.kinds.contains(&channel.kind())).collect();
+        let is_sent = |channel: &Channel| !self.is_dry && self.kinds.contains(&channel.kind());
+        let channels: Vec<Channel> = Channel::ALL.into_iter().filter(is_sent).collect();
         let former = kept.checked;
         let watching = async {
             match &ledger {
@@ -91,29 +95,39 @@ impl<R: Region> Checker<R> {
                 Err(trouble) => Err(trouble.clone()),
             }
         };
-        let (here, there) = (&self.here, &self.there);
-        let (looks, left, right, peer) = tokio::join!(
-            watching,
-            Box::pin(look(&here.ground, &here.region, &scope, &self.limits, began)),
-            Box::pin(look(&there.ground, &there.region, &scope, &self.limits, began)),
-            self.peer_checked(),
-        );
+        let comparing = async {
+            let look = |side| Box::pin(self.look(side, &scope, began));
+            let (left, right, peer) = tokio::join!(look(&self.here), look(&self.there), self.peer_checked());
+            let mut checks = compare(&left, &right, &self.stream, &self.limits, began);
+            checks.extend(self.of_peer(peer.as_ref(), began));
+            tell(&checks);
+            (checks, peer)
+        };
+        let (looks, (compared, peer)) = tokio::join!(watching, comparing);
         let mut checks = self.canaries(&channels, &looks, &kept, began);
-        checks.extend(compare(&left, &right, &self.stream, &self.limits, began));
-        checks.extend(self.of_peer(peer.as_ref(), began));
+        tell(&checks);
+        checks.extend(compared);
         let seen = [former, peer.and_then(Result::ok).flatten()];
         let check_age_ms = seen.into_iter().flatten().map(|at| (began.millis() - at.millis()).max(0)).max();
-        let sides = [here.ground.region.as_str(), there.ground.region.as_str()];
+        let sides = [self.here.ground.region.as_str(), self.there.ground.region.as_str()];
         let mut report = Report::of(&self.name, sides, began, now().millis() - began.millis(), checks);
-        report.skipped =
-            Kind::ALL.iter().filter(|kind| !self.kinds.contains(kind)).map(|kind| kind.word().to_owned()).collect();
+        let is_canary = |kind: &Kind| Channel::ALL.iter().any(|channel| channel.kind() == *kind);
+        let is_skipped = |kind: &&Kind| !self.kinds.contains(kind) || (self.is_dry && is_canary(kind));
+        report.skipped = Kind::ALL.iter().filter(is_skipped).map(|kind| kind.word().to_owned()).collect();
         let lags_ms = channels.iter().map(|channel| (*channel, kept.lags_ms(*channel, began))).collect();
-        let mut unstored = self.store(&report, former).await;
-        if ledger.is_ok() {
-            kept.checked = Some(began);
-            unstored.extend(self.keep(&kept).await.err());
+        let mut unstored = Vec::new();
+        if !self.is_dry {
+            unstored = self.store(&report, former).await;
+            if ledger.is_ok() {
+                kept.checked = Some(began);
+                unstored.extend(self.keep(&kept).await.err());
+            }
         }
         Done { report, lags_ms, check_age_ms, unstored }
+    }
+
+    async fn look(&self, side: &Side<R>, scope: &Scope, now: Timestamp) -> Sight {
+        look(&side.ground, &side.region, scope, &self.limits, now).await
     }
 
     fn watch<'a>(&'a self, channels: &'a [Channel]) -> Watch<'a, R> {

@@ -119,8 +119,29 @@ impl fmt::Display for Step {
     }
 }
 
-/// Brings everything over that is not there, or, where `is_dry`, only tells what would be. Returns the tenants that have
-/// things. Safe to repeat, and to be cut off anywhere.
+/// Whether anything is done.
+#[derive(Debug, Clone, Copy)]
+pub enum Mode<'a> {
+    /// All of it is.
+    Do,
+    /// Nothing is: it is only told what would be.
+    Dry {
+        /// Policies that are not there and would be, because their stacks would be made before.
+        policies: &'a BTreeSet<String>,
+    },
+}
+
+impl Mode<'_> {
+    fn is_dry(self) -> bool {
+        matches!(self, Self::Dry { .. })
+    }
+
+    fn expects(self, policy: &str) -> bool {
+        matches!(self, Self::Dry { policies } if policies.contains(policy))
+    }
+}
+
+/// Brings everything over that is not there. Returns the tenants that have things. Safe to repeat, and to be cut off anywhere.
 ///
 /// # Errors
 /// A service refuses; what was done stays.
@@ -128,7 +149,7 @@ pub async fn sync(
     from: &impl Registry,
     to: &impl Registry,
     environment: &str,
-    is_dry: bool,
+    mode: Mode<'_>,
     mut tell: impl FnMut(Step),
 ) -> Result<BTreeSet<String>, Trouble> {
     let mut tenants = BTreeSet::new();
@@ -139,7 +160,7 @@ pub async fn sync(
         tenants.extend(found.attributes.get(OWNER).cloned());
         match to.thing(&thing).await? {
             None => {
-                if !is_dry {
+                if !mode.is_dry() {
                     to.make_thing(&thing, &found.attributes).await?;
                 }
                 tell(Step::Thing { thing: thing.clone() });
@@ -160,14 +181,14 @@ pub async fn sync(
         for id in from.policy_targets(&policy).await? {
             certificates.entry(id).or_default();
         }
-        if to.policy_document(&policy).await?.is_some() {
+        if to.policy_document(&policy).await?.is_some() || mode.expects(&policy) {
             policies.insert(policy);
         } else {
             tell(Step::NoStack { tenant: name.clone(), policy });
         }
     }
     for (id, things) in certificates {
-        certificate(from, to, (&id, &things), &policies, is_dry, &mut tell).await?;
+        certificate(from, to, (&id, &things), &policies, mode.is_dry(), &mut tell).await?;
     }
     Ok(tenants)
 }

@@ -9,7 +9,7 @@ use platform::model::{Entry, EntryChange};
 use platform::ports::{AlertWorld, AnomalyQuery, ChangeError, StoreError};
 
 use super::commit::store_error;
-use super::{Done, Fanout, Heard};
+use super::{Done, Fanout, Heard, Say};
 use crate::budget::TenantBudget;
 use crate::delivery::Claimed;
 use crate::dispatch::Dispatch;
@@ -34,19 +34,26 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
     /// The store's, when it cannot be told what is due; or the first of those that made something wait for the next tick.
     pub async fn tick(&self, now: Timestamp, remaining: &(dyn Fn() -> Duration + Sync)) -> Result<Done, StoreError> {
         let mut done = Done::default();
-        if !self.has_say().await? {
+        let say = self.say().await?;
+        if say == Say::Theirs {
+            return Ok(done);
+        }
+        let mut due = Vec::new();
+        for queue in place::queues() {
+            due.extend(self.world.find_due(&queue, now, DUE_MAX).await?);
+        }
+        let since = due.iter().filter_map(|entry| Some(entry.due.as_ref()?.at));
+        if !self.is_ours_still(say, self.listening.is_due_since(since, now), now, remaining).await? {
             return Ok(done);
         }
         let (mut claimed, mut failed) = (Vec::new(), None);
-        for queue in place::queues() {
-            for entry in self.world.find_due(&queue, now, DUE_MAX).await? {
-                match self.look_at(&entry, now, &mut done).await {
-                    Ok(more) => claimed.extend(more),
-                    Err(error) => {
-                        let cause: &dyn std::error::Error = &error;
-                        tracing::error!(pk = entry.key.pk, sk = entry.key.sk, error = cause, "due, but not done");
-                        failed.get_or_insert(error);
-                    }
+        for entry in due {
+            match self.look_at(&entry, now, &mut done).await {
+                Ok(more) => claimed.extend(more),
+                Err(error) => {
+                    let cause: &dyn std::error::Error = &error;
+                    tracing::error!(pk = entry.key.pk, sk = entry.key.sk, error = cause, "due, but not done");
+                    failed.get_or_insert(error);
                 }
             }
         }
@@ -72,7 +79,7 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
     /// # Errors
     /// The store's, or those of [`PutPulses::put_pulses`].
     pub async fn pulse(&self, pulses: &impl PutPulses, now: Timestamp) -> Result<usize, StoreError> {
-        if self.has_say().await? { pulses.put_pulses(now).await } else { Ok(0) }
+        if self.say().await? == Say::Theirs { Ok(0) } else { pulses.put_pulses(now).await }
     }
 
     /// One thing that is due, read anew: the index may be late.

@@ -1,5 +1,7 @@
 //! One device: what is told of it, and that it is told once.
 
+use std::time::Duration;
+
 use alert_fanout::config::Config;
 use alert_fanout::fanout::Fanout;
 use anomaly_core::Severity;
@@ -150,6 +152,73 @@ fn a_region_that_hears_of_a_newer_epoch_alone_is_quiet() {
         alert_fanout::active::switch(&world, "local", at(8)).await.unwrap();
         fanout.tick(at(60), &in_time).await.unwrap();
         assert_eq!(only(&world, &receiver, "ops").await, ["opened"]);
+    });
+}
+
+/// What comes to a region that was cut off is late, and that it has the say no more comes after it.
+#[test]
+fn what_is_late_is_told_by_a_region_of_two_when_it_has_listened_who_has_the_say() {
+    const LATE_SECONDS: i64 = 40;
+    for (seconds_until_heard, is_told) in [(2, false), (60, true)] {
+        block_on(async {
+            let (world, receiver) = (world(), Receiver::default());
+            let fanout = fanout(&world, &receiver);
+            alert_fanout::active::switch(&world, "local", at(-100)).await.unwrap();
+            let missed = store(&world, &[finding("oven-1", 0, Severity::Warning)], &[]).await;
+            let began = tokio::time::Instant::now();
+            let hearing = async {
+                tokio::time::sleep(Duration::from_secs(seconds_until_heard)).await;
+                alert_fanout::active::switch(&world, "elsewhere", at(-10)).await.unwrap();
+            };
+            let telling = async {
+                let done = take(&fanout, &missed, at(LATE_SECONDS)).await;
+                (done, began.elapsed())
+            };
+            let ((done, took), ()) = tokio::join!(telling, hearing);
+            assert_eq!((took.as_secs(), done.sent > 0), (5, is_told));
+            assert_eq!(receiver.got().is_empty(), !is_told);
+            assert_eq!(world.entries().iter().any(|entry| entry.key.sk.starts_with("I#")), is_told);
+        });
+    }
+}
+
+#[test]
+fn what_is_in_time_or_of_one_region_alone_is_told_at_once_and_a_backlog_is_listened_to_once() {
+    block_on(async {
+        for (is_pair, late_seconds, pauses) in [(true, 1, [0, 0]), (true, 40, [5, 0]), (false, 40, [0, 0])] {
+            let (world, receiver) = (world(), Receiver::default());
+            let fanout = fanout(&world, &receiver);
+            if is_pair {
+                alert_fanout::active::switch(&world, "local", at(-100)).await.unwrap();
+            }
+            for (number, pause) in pauses.into_iter().enumerate() {
+                let device = format!("oven-{number}");
+                let found = store(&world, &[finding(&device, 0, Severity::Warning)], &[]).await;
+                let began = tokio::time::Instant::now();
+                assert_eq!(take(&fanout, &found, at(late_seconds)).await.sent, 1);
+                assert_eq!(began.elapsed().as_secs(), pause, "{device} {late_seconds} s late, a pair: {is_pair}");
+            }
+        }
+    });
+}
+
+/// The other region has sent what was due, and that it did so comes after the tick has begun.
+#[test]
+fn a_tick_that_finds_something_overdue_listens_first() {
+    block_on(async {
+        let (world, receiver) = (world(), Receiver::default());
+        let fanout = fanout(&world, &receiver);
+        alert_fanout::active::switch(&world, "local", at(-100)).await.unwrap();
+        receiver.be(vec![Mood::Busy]);
+        let found = store(&world, &[finding("oven-1", 0, Severity::Warning)], &[]).await;
+        take(&fanout, &found, at(1)).await;
+        let hearing = async {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            alert_fanout::active::switch(&world, "elsewhere", at(300)).await.unwrap();
+        };
+        let (done, ()) = tokio::join!(fanout.tick(at(3_600), &in_time), hearing);
+        assert_eq!(done.unwrap().sent, 0);
+        assert!(receiver.got().is_empty());
     });
 }
 

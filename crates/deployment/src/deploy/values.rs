@@ -22,6 +22,7 @@ impl<C: Cloud, A: Attendant> Run<'_, C, A> {
             let value = match plan.given.get_key_value(parameter.name.as_str()) {
                 None => has.then_some(None),
                 Some((_, Source::Text(text))) => Some(Some(text.clone())),
+                Some((_, Source::AtFirst(text))) => Some((!has).then(|| (*text).to_owned())),
                 Some((_, Source::Code(function))) => self.zips.get(function).map(|zip| Some(zip.key.clone())),
                 Some((name, Source::Output { of, key })) => match self.output(of, key) {
                     Some(value) => Some(Some(value.to_owned())),

@@ -4,6 +4,7 @@
 
 mod adopted;
 mod desk;
+mod followed;
 mod world;
 
 use deployment::deploy::{DeployError, Settings, Summary, deploy};

@@ -1,10 +1,12 @@
 //! A CloudFormation that forgets nothing and works only while it is looked at.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use deployment::cloud::{Change, ChangeSet, Cloud, Event, Kind, Proposal, Replacement, Resource, Stack, Trouble};
 use deployment::leftover::{Leftover, leftovers};
+use deployment::plan::TEMPLATES;
+use deployment::template::Template;
 
 /// Looks that an operation takes.
 const LOOKS: u32 = 2;
@@ -27,7 +29,7 @@ struct Standing {
 pub(crate) struct World {
     /// By ARN.
     stacks: RefCell<BTreeMap<String, Standing>>,
-    objects: RefCell<BTreeSet<String>>,
+    objects: RefCell<BTreeMap<String, Vec<u8>>>,
     /// Types and names of what keeps its name when its stack goes, and the stack that has it.
     named: RefCell<BTreeMap<(String, String), Option<String>>>,
     emptied: RefCell<Vec<String>>,
@@ -82,12 +84,21 @@ impl World {
     pub(crate) fn owner(&self, name: &str) -> Option<String> {
         self.named.borrow().iter().find(|((_, named), _)| named == name).and_then(|(_, owner)| owner.clone())
     }
+    pub(crate) fn store(&self, bucket: &str, key: &str, body: &[u8]) {
+        self.objects.borrow_mut().insert(format!("{bucket}/{key}"), body.to_vec());
+    }
+    pub(crate) fn stored(&self, bucket: &str, key: &str) -> Option<Vec<u8>> {
+        self.objects.borrow().get(&format!("{bucket}/{key}")).cloned()
+    }
     pub(crate) fn parameter(&self, stack: &str, name: &str) -> Option<String> {
         self.with(stack, |_, standing| standing.stack.parameters.get(name).cloned()).ok().flatten()
     }
     pub(crate) fn set_status(&self, name: &str, status: &str) {
         let id = self.find(name).unwrap();
         status.clone_into(&mut self.stacks.borrow_mut().get_mut(&id).unwrap().stack.status);
+    }
+    pub(crate) fn set_body(&self, name: &str, body: &str) {
+        self.with(name, |_, standing| body.clone_into(&mut standing.body)).unwrap();
     }
     pub(crate) fn status(&self, name: &str) -> Option<String> {
         self.statuses().get(name).cloned()
@@ -129,9 +140,15 @@ impl World {
     }
 }
 
+fn template_of(stack: &str) -> &'static Template {
+    let is_of =
+        |template: &&Template| stack.ends_with(template.name) || stack.contains(&format!("-{}-", template.name));
+    TEMPLATES.iter().copied().find(is_of).unwrap()
+}
+
 /// What of a stack keeps its name.
 fn named_by(stack: &str, parameters: &BTreeMap<String, String>) -> Vec<(String, String)> {
-    let template = deployment::plan::TEMPLATES.iter().find(|template| stack.ends_with(template.name)).unwrap();
+    let template = template_of(stack);
     let key = |one: Leftover| (one.kind.to_owned(), one.name);
     leftovers(template, parameters).into_iter().map(key).collect()
 }
@@ -226,8 +243,7 @@ impl Cloud for World {
                 return Err(trouble(Kind::AlreadyThere, "ChangeSet already exists"));
             }
             // A stack says its defaults as well.
-            let template = deployment::plan::TEMPLATES.iter().find(|template| proposal.stack.ends_with(template.name));
-            let all = template.map(|template| template.parameters()).unwrap_or_default().into_iter();
+            let all = template_of(proposal.stack).parameters().into_iter();
             let mut parameters: BTreeMap<String, String> =
                 all.filter_map(|one| Some((one.name, one.default?))).collect();
             for (name, value) in &proposal.parameters {
@@ -315,9 +331,9 @@ impl Cloud for World {
                 );
                 return;
             }
-            let template = deployment::plan::TEMPLATES.iter().find(|template| name.ends_with(template.name)).unwrap();
-            let outputs = template.outputs().into_iter();
-            standing.stack.outputs = outputs.map(|key| (key.to_owned(), format!("{key}-of-{name}"))).collect();
+            let outputs = template_of(name).outputs().into_iter();
+            standing.stack.outputs =
+                outputs.map(|key| (key.to_owned(), format!("{key}-of-{name}").to_lowercase())).collect();
             let done = format!("{verb}_COMPLETE");
             standing.begin(verb, &done, ("Table", "AWS::DynamoDB::GlobalTable", &done, None));
         })
@@ -383,13 +399,18 @@ impl Cloud for World {
 
     async fn has_object(&self, bucket: &str, key: &str) -> Result<bool, Trouble> {
         self.call(true)?;
-        Ok(self.objects.borrow().contains(&format!("{bucket}/{key}")))
+        Ok(self.objects.borrow().contains_key(&format!("{bucket}/{key}")))
     }
 
-    async fn put_object(&self, bucket: &str, key: &str, _body: Vec<u8>) -> Result<(), Trouble> {
+    async fn object(&self, bucket: &str, key: &str) -> Result<Option<Vec<u8>>, Trouble> {
+        self.call(true)?;
+        Ok(self.objects.borrow().get(&format!("{bucket}/{key}")).cloned())
+    }
+
+    async fn put_object(&self, bucket: &str, key: &str, body: Vec<u8>) -> Result<(), Trouble> {
         self.call(true)?;
         self.changes.set(self.changes.get() + 1);
-        self.objects.borrow_mut().insert(format!("{bucket}/{key}"));
+        self.objects.borrow_mut().insert(format!("{bucket}/{key}"), body);
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 //! `dr check`: the checks of the function `replication-checker`, with the credentials of who asks.
 
+mod board;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -10,6 +12,7 @@ use replication_checker::ground::{Ground, Names};
 use replication_checker::report::Report;
 use replication_checker::{Check, Checker, Kind, Limits, Side, Verdict};
 
+use self::board::Board;
 use super::regions::{Pair, Region, Regions};
 use crate::deploy::block_on;
 use crate::output::Cell;
@@ -36,6 +39,9 @@ pub(crate) struct Args {
     /// How long to wait for canaries, seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(0..=300))]
     watch: u64,
+    /// Look and write nothing: no canaries are sent, and no report is stored
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Looks, and lists what was found, the worst first.
@@ -43,15 +49,14 @@ pub(crate) struct Args {
 /// # Errors
 /// The Regions cannot be found; or something is not ok, which has an exit code of its own.
 pub(crate) fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
-    let bar = ui.progress(None, "{spinner} {msg} ({elapsed})");
-    bar.enable_steady_tick(Duration::from_millis(100));
     let (report, unstored) = block_on(async {
         let pair = args.regions.find().await?;
-        bar.set_message(format!("looking at {} and {}", pair.here.name, pair.there.name));
-        let done = Box::pin(checker(args, &pair).check(clock::now)).await;
+        let checker = checker(args, &pair);
+        let board = Board::new(ui, &checker.kinds);
+        let done = Box::pin(checker.check(clock::now, |checks| board.tell(checks))).await;
+        board.clear();
         Ok((done.report, done.unstored))
     })?;
-    bar.finish_and_clear();
     list(&report, ui)?;
     if !report.skipped.is_empty() && args.only.is_empty() {
         ui.note(format_args!("not looked at: {}", report.skipped.join(", ")));
@@ -100,6 +105,7 @@ fn checker(args: &Args, pair: &Pair) -> Checker<Aws> {
         limits: Limits { watch: Duration::from_secs(args.watch), ..Limits::default() },
         kinds,
         has_peer: true,
+        is_dry: args.dry_run,
     }
 }
 

@@ -1,28 +1,34 @@
 //! `dr sync`: what the other Region lacks and nobody replicates, brought over; and the pair's card written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use account::Place;
 use deployment::aws::Aws as Stacks;
 use deployment::cloud::Cloud as _;
-use deployment::plan::stack_name;
-use deployment::template::{MODELS, STORAGE};
+use deployment::deploy::{DeployError, Summary};
+use deployment::follow::{Behind, look};
+use deployment::plan::{stack_name, tenants_prefix};
+use deployment::template::STORAGE;
 use failover::card::{PairCard, RegionCard, save};
 use failover::setup::begin;
 use platform::aws::{Aws as Stores, AwsSettings};
 use platform::clock;
 use tenancy::aws::Aws;
+use tenancy::names::Tenant;
 use tenancy::registry::Registry as _;
-use tenancy::sync::{Step, sync};
+use tenancy::sync::{Mode, Step, sync};
 
 use super::regions::{Pair, Region, Regions};
-use crate::deploy::block_on;
+use crate::deploy::{Clerk, block_on};
 use crate::output::Cell;
 use crate::ui::{Found, Ui};
 
 const EXIT_CODES: &str = "\
-Things, certificates and what hangs on what go from this Region to the other; nothing is deleted, and a certificate that is
-revoked in either Region is never made active. The pair's card, which a fail-over reads, is written to the results table; and
-where neither Region ever had the say alone, the primary gets it: until then both tell people.
+Models, the configurations of their endpoints, policies and rules go over with the stacks they are in: analytics, models and those
+of the tenants are deployed in the other Region with the template, the code and the parameters that they have in this one. Things,
+certificates and what hangs on what go over by themselves; a certificate that is revoked in either Region is never made active.
+Nothing is deleted. The pair's card, which a fail-over reads, is written to the results table; and where neither Region ever had
+the say alone, the primary gets it: until then both tell people.
 
 Exit codes: 0 the other Region has everything, 5 something is left that this command does not do, and is named.";
 /// What a [`Found`] of this command says, as `dr check` has it for what is not the same.
@@ -37,6 +43,34 @@ pub(crate) struct Args {
     /// Show what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
+    /// Replace resources of stacks without asking, such as a model by that of another artifact
+    #[arg(long, short, conflicts_with = "dry_run")]
+    yes: bool,
+    /// The role CloudFormation acts with [default: that of the stack millrace-deployment in the other Region]
+    #[arg(long, value_name = "ARN")]
+    role_arn: Option<String>,
+}
+
+/// Something that was done, would be, or is left.
+struct Row {
+    kind: &'static str,
+    subject: String,
+    step: String,
+    is_left: bool,
+}
+
+impl From<Step> for Row {
+    fn from(step: Step) -> Self {
+        let (kind, subject) = (step.kind(), step.subject().to_owned());
+        Self { kind, subject, is_left: step.is_left(), step: step.to_string() }
+    }
+}
+
+impl From<&Behind> for Row {
+    fn from(behind: &Behind) -> Self {
+        let step = behind.to_string();
+        Self { kind: "stack", subject: behind.stack.clone(), is_left: behind.is_left(), step }
+    }
 }
 
 /// Brings over, and lists what was done.
@@ -44,51 +78,15 @@ pub(crate) struct Args {
 /// # Errors
 /// The Regions cannot be found, or a service refuses; what was done stays, and the same command does the rest.
 pub(crate) fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
-    let mut steps: Vec<Step> = Vec::new();
-    let done = block_on(async {
-        let pair = args.regions.find().await?;
-        let from = Aws::connect(&args.regions.place.place()).await?;
-        let to = Aws::connect(&args.regions.across.place(&args.regions.place, &pair.there.name)).await?;
-        let environment = &args.regions.environment.environment;
-        let bar = ui.progress(None, "{spinner} {pos} brought over ({elapsed})");
-        let tenants = sync(&from, &to, environment, args.dry_run, |step| {
-            bar.inc(1);
-            steps.push(step);
-        })
-        .await;
-        bar.finish_and_clear();
-        let card = PairCard {
-            environment: environment.clone(),
-            written: clock::now(),
-            regions: BTreeMap::from([
-                (pair.here.name.clone(), card(args, &pair.here, &from).await?),
-                (pair.there.name.clone(), card(args, &pair.there, &to).await?),
-            ]),
-            tenants: tenants?,
-        };
-        let stores = stores(args, &pair);
-        let is_new = !args.dry_run && save(&stores, &card).await?;
-        if !args.dry_run {
-            let first = primary(args, &pair).await?;
-            let (active, begun) = begin(&stores, &args.regions.named("telemetry"), &first, clock::now()).await?;
-            if begun {
-                ui.note(format_args!("{active} has the say in the first epoch of the pair"));
-            }
-        }
-        let models = models(args, &pair).await?;
-        Ok((pair, is_new, models))
-    });
+    let mut rows: Vec<Row> = Vec::new();
+    let done = block_on(bring_over(args, ui, &mut rows));
     // What was done before something failed is told, too.
-    list(&steps, ui)?;
-    let (pair, is_new, models) = done?;
-    if is_new {
-        ui.note("the pair's card was written");
-    }
-    let mut left: Vec<String> =
-        steps.iter().filter(|step| step.is_left()).map(|step| format!("{} {step}", step.subject())).collect();
-    left.extend(models);
+    list(&rows, ui)?;
+    let pair = done?;
+    let left: Vec<String> =
+        rows.iter().filter(|row| row.is_left).map(|row| format!("{} {}", row.subject, row.step)).collect();
     let would = if args.dry_run { "would be" } else { "were" };
-    let count = steps.iter().filter(|step| !step.is_left()).count();
+    let count = rows.len() - left.len();
     ui.note(format_args!("{} to {}: {count} changes {would} made", pair.here.name, pair.there.name));
     if left.is_empty() {
         return Ok(());
@@ -96,12 +94,82 @@ pub(crate) fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
     Err(Found { words: format!("left to be done: {}", left.join("; ")), code: LEFT }.into())
 }
 
-fn list(steps: &[Step], ui: &Ui) -> anyhow::Result<()> {
-    let mut rows = ui.rows(vec!["what", "which", "step"])?;
-    for step in steps {
-        rows.push(&[Cell::text(step.kind()), Cell::text(step.subject()), Cell::shown(step)])?;
+async fn bring_over(args: &Args, ui: &Ui, rows: &mut Vec<Row>) -> anyhow::Result<Pair> {
+    let pair = args.regions.find().await?;
+    let place = args.regions.across.place(&args.regions.place, &pair.there.name);
+    // The stacks first: policies are in them, without which a certificate lets nobody in. One that cannot be made, such as a model
+    // whose image is not there, does not keep devices out.
+    let stacks = stacks(args, ui, &pair, &place, rows).await?;
+    let from = Aws::connect(&args.regions.place.place()).await?;
+    let to = Aws::connect(&place).await?;
+    let environment = &args.regions.environment.environment;
+    let mode = if args.dry_run { Mode::Dry { policies: &stacks.policies } } else { Mode::Do };
+    let bar = ui.progress(None, "{spinner} {pos} brought over ({elapsed})");
+    let tenants = sync(&from, &to, environment, mode, |step| {
+        bar.inc(1);
+        rows.push(step.into());
+    })
+    .await;
+    bar.finish_and_clear();
+    let card = PairCard {
+        environment: environment.clone(),
+        written: clock::now(),
+        regions: BTreeMap::from([
+            (pair.here.name.clone(), card(args, &pair.here, &from).await?),
+            (pair.there.name.clone(), card(args, &pair.there, &to).await?),
+        ]),
+        tenants: tenants?,
+    };
+    if args.dry_run {
+        return Ok(pair);
     }
-    Ok(rows.finish()?)
+    stacks.done?;
+    let stores = stores(args, &pair);
+    if save(&stores, &card).await? {
+        ui.note("the pair's card was written");
+    }
+    let first = primary(args, &pair).await?;
+    let (active, begun) = begin(&stores, &args.regions.named("telemetry"), &first, clock::now()).await?;
+    if begun {
+        ui.note(format_args!("{active} has the say in the first epoch of the pair"));
+    }
+    Ok(pair)
+}
+
+/// What became of the stacks.
+struct Brought {
+    done: Result<Summary, DeployError>,
+    /// Policies of devices that would be there after a dry run.
+    policies: BTreeSet<String>,
+}
+
+/// Brings the stacks over.
+async fn stacks(args: &Args, ui: &Ui, pair: &Pair, place: &Place, rows: &mut Vec<Row>) -> anyhow::Result<Brought> {
+    let from = Stacks::connect(&args.regions.place.place()).await?;
+    let to = Stacks::connect(place).await?;
+    let environment = &args.regions.environment.environment;
+    let following = look([(&from, &pair.here.name), (&to, &pair.there.name)], environment).await?;
+    let mut brought = Brought { done: Ok(Summary::default()), policies: BTreeSet::new() };
+    if args.dry_run {
+        let prefix = tenants_prefix(environment);
+        let would_be = following.behind.iter().filter(|behind| !behind.is_left());
+        let tenants = would_be.filter_map(|behind| Tenant::new(environment, behind.stack.strip_prefix(&prefix)?).ok());
+        brought.policies = tenants.map(|tenant| tenant.device_policy()).collect();
+    } else {
+        brought.done = following.bring(&from, &to, args.role_arn.as_deref(), &mut Clerk::new(ui, args.yes)).await;
+    }
+    // Of those that were to be made and were not, the error tells; the next run looks again.
+    let is_told = |behind: &&Behind| brought.done.is_ok() || behind.is_left();
+    rows.extend(following.behind.iter().filter(is_told).map(Row::from));
+    Ok(brought)
+}
+
+fn list(rows: &[Row], ui: &Ui) -> anyhow::Result<()> {
+    let mut table = ui.rows(vec!["what", "which", "step"])?;
+    for row in rows {
+        table.push(&[Cell::text(row.kind), Cell::text(&row.subject), Cell::text(&row.step)])?;
+    }
+    Ok(table.finish()?)
 }
 
 async fn card(args: &Args, region: &Region, aws: &Aws) -> anyhow::Result<RegionCard> {
@@ -129,18 +197,4 @@ async fn primary(args: &Args, pair: &Pair) -> anyhow::Result<String> {
     let storage = here.stack(&stack_name(&STORAGE, &args.regions.environment.environment)).await?;
     let is_dr = storage.is_some_and(|stack| stack.parameters.get("Standing").is_some_and(|standing| standing == "dr"));
     Ok(if is_dr { pair.there.name.clone() } else { pair.here.name.clone() })
-}
-
-/// Models are their stack's business: what is to be said of it.
-async fn models(args: &Args, pair: &Pair) -> anyhow::Result<Option<String>> {
-    let name = stack_name(&MODELS, &args.regions.environment.environment);
-    let here = Stacks::connect(&args.regions.place.place()).await?;
-    let there = Stacks::connect(&args.regions.across.place(&args.regions.place, &pair.there.name)).await?;
-    let is_missing = here.stack(&name).await?.is_some() && there.stack(&name).await?.is_none();
-    let region = &pair.there.name;
-    Ok(is_missing.then(|| {
-        format!(
-            "{name} is not in {region}: run `millrace deploy --region {region} --with models` with the same ModelData"
-        )
-    }))
 }

@@ -82,7 +82,7 @@ pub(crate) fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
             own_thing(&desk.aws, tenant, device).await.context("nothing was changed")?;
         }
         let own = fed(&desk, own).await?;
-        let settings = Settings { role: desk.role().await?, is_dry: args.dry_run };
+        let settings = Settings { role: desk.role().await?, is_dry: args.dry_run, only: None };
         let mut clerk = Clerk::new(ui, args.yes);
         // No zip is needed for this stack.
         let nowhere = std::path::Path::new("");

@@ -1,5 +1,6 @@
 //! Where nothing is wrong nothing is found.
 
+use replication_checker::Checker;
 use replication_checker::check::Verdict;
 use replication_checker::metrics;
 use replication_checker::ports::Table;
@@ -83,4 +84,17 @@ async fn the_report_lies_where_it_is_looked_for() {
     assert!(String::from_utf8(markdown).unwrap().starts_with("# eu-west-1 and eu-central-1: ok"));
     let kept = here.list("reports/replication/eu-west-1/dt=", 1_000).await.unwrap();
     assert!(kept.all.len() >= 2, "the first check of an hour is kept");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dry_check_writes_nothing_and_sees_all_but_canaries() {
+    let world = World::new(3);
+    world.settle().await;
+    let before = world.written();
+    let checker = Checker { is_dry: true, ..world.checker(0) };
+    let done = checker.check(|| world.now(), |_| {}).await;
+    assert_eq!(world.written(), before);
+    assert_eq!(done.report.verdict, Verdict::Ok, "{:#?}", unwell(&done));
+    assert_eq!(done.report.skipped, ["lake-canary", "results-canary", "checkpoints-canary"]);
+    assert!(done.report.checks.len() > 10, "{}", done.report.checks.len());
 }

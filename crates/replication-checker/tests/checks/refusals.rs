@@ -84,7 +84,7 @@ async fn a_report_that_cannot_be_stored_is_told_beside_it() {
     world.settle().await;
     world.check(1).await;
     world.state().refused.insert((0, "put"), TroubleKind::Forbidden);
-    let done = world.checker(0).check(|| world.now()).await;
+    let done = world.checker(0).check(|| world.now(), |_| {}).await;
     assert!(done.unstored.len() >= 3, "report, text and ledger: {:?}", done.unstored);
     // The canary could not be written either.
     assert_eq!(done.report.verdict, Verdict::Unknown);
@@ -104,7 +104,7 @@ async fn what_is_left_out_is_not_asked_for_and_is_named() {
         checker.kinds.remove(&kind);
     }
     world.check(1).await;
-    let done = checker.check(|| world.now()).await;
+    let done = checker.check(|| world.now(), |_| {}).await;
     assert!(unwell(&done).is_empty(), "{:#?}", unwell(&done));
     assert_eq!(done.report.skipped, ["model", "endpoint-config", "thing", "attachment"]);
 }

@@ -160,6 +160,14 @@ impl World {
         key
     }
 
+    /// When which object and canary was last written.
+    pub(crate) fn written(&self) -> Vec<(String, i64)> {
+        let state = self.state();
+        let objects = state.objects.iter().map(|(key, all)| (key.clone(), all[all.len() - 1].written_ms));
+        let items = state.items.iter().map(|(at, all)| (format!("{at:?}"), all[all.len() - 1].written_ms));
+        objects.chain(items).collect()
+    }
+
     pub(crate) fn region(&self, side: usize) -> Here {
         Here { world: self.clone(), side }
     }
@@ -183,11 +191,20 @@ impl World {
             limits: Limits::default(),
             kinds: Kind::ALL.into(),
             has_peer: true,
+            is_dry: false,
         }
     }
 
     pub(crate) async fn check(&self, side: usize) -> Done {
-        let done = self.checker(side).check(|| self.now()).await;
+        let told = Mutex::new(Vec::new());
+        let hear = |checks: &[Check]| told.lock().unwrap().extend_from_slice(checks);
+        let done = self.checker(side).check(|| self.now(), hear).await;
+        // Who watches hears of every check, and of each once.
+        let (mut told, mut all) = (told.into_inner().unwrap(), done.report.checks.clone());
+        let order = |one: &Check, other: &Check| format!("{one:?}").cmp(&format!("{other:?}"));
+        told.sort_by(order);
+        all.sort_by(order);
+        assert_eq!(told, all);
         assert_eq!(done.unstored, [], "the report was stored");
         done
     }

@@ -7,7 +7,7 @@ use tenancy::folder::Files;
 use tenancy::issue::bring_on;
 use tenancy::names::Tenant;
 use tenancy::registry::{Registry as _, Status};
-use tenancy::sync::{Step, sync};
+use tenancy::sync::{Mode, Step, sync};
 
 use crate::world::{Cut, World};
 
@@ -44,8 +44,9 @@ fn seen(world: &World) -> BTreeMap<String, (Status, BTreeSet<String>, BTreeSet<S
 }
 
 async fn synced(from: &World, to: &World, is_dry: bool) -> Result<Vec<Step>, Trouble> {
-    let mut steps = Vec::new();
-    sync(from, to, "dev", is_dry, |step| steps.push(step)).await?;
+    let (mut steps, policies) = (Vec::new(), BTreeSet::new());
+    let mode = if is_dry { Mode::Dry { policies: &policies } } else { Mode::Do };
+    sync(from, to, "dev", mode, |step| steps.push(step)).await?;
     Ok(steps)
 }
 
