@@ -15,18 +15,10 @@ import contextvars
 import json
 import re
 
-from ministack import app
-from ministack.core.arn import ArnParseError, parse_arn
-from ministack.core.iam_evaluator import (
-    EvalContext,
-    _conditions_met,
-    _gather_role_policies,
-    _service_principal_matches,
-    evaluate,
-)
 from ministack.core.responses import request_scope
-from ministack.services import iam, iot, kinesis
+from ministack.services import iot, kinesis
 
+from taught import service_role
 from taught.replacing import wrap
 
 _TEMPLATE = re.compile(r"\$\{([^}]*)\}")
@@ -74,7 +66,12 @@ def _knowing_kinesis(original):
 
 def _put_record(account_id: str, region: str, spec: dict, event) -> None:
     stream = spec.get("streamName") or ""
-    _ask_the_role(account_id, region, spec.get("roleArn") or "", stream)
+    arn = f"arn:aws:kinesis:{region}:{account_id}:stream/{stream}"
+    try:
+        with request_scope(account_id, region):
+            service_role.ask("IoT", "iot.amazonaws.com", spec.get("roleArn") or "", "kinesis:PutRecord", arn)
+    except service_role.NotAllowed as why:
+        raise ActionFailed(str(why)) from None
     body = event if isinstance(event, str) else json.dumps(event, separators=(",", ":"), ensure_ascii=False)
     record = {
         "StreamName": stream,
@@ -85,43 +82,6 @@ def _put_record(account_id: str, region: str, spec: dict, event) -> None:
         status, _headers, answer = kinesis._put_record(record)
     if status != 200:
         raise ActionFailed(f"PutRecord to {stream} failed: {answer!r}")
-
-
-def _ask_the_role(account_id: str, region: str, role_arn: str, stream: str) -> None:
-    """Whether IoT may do this with the role; asked where policies are enforced, as the emulator's own checks are."""
-    if not app.AUTH:
-        return
-    try:
-        role = parse_arn(role_arn).resource.rpartition("/")[2]
-    except ArnParseError:
-        raise ActionFailed(f"{role_arn!r} is no role") from None
-    asked = EvalContext(
-        principal_arn=f"arn:aws:sts::{account_id}:assumed-role/{role}/rules",
-        principal_type="AssumedRole",
-        principal_account=account_id,
-        action="kinesis:PutRecord",
-        resource_arn=f"arn:aws:kinesis:{region}:{account_id}:stream/{stream}",
-        region=region,
-        # Services speak TLS with each other.
-        secure_transport=True,
-        service_context={"aws:sourceaccount": account_id},
-    )
-    if not _may_assume(account_id, role, asked):
-        raise ActionFailed(f"IoT may not assume {role_arn}")
-    if evaluate(asked, _gather_role_policies(role, account_id)).decision != "Allow":
-        raise ActionFailed(f"{role_arn} may not {asked.action} on {asked.resource_arn}")
-
-
-def _may_assume(account_id: str, role: str, asked: EvalContext) -> bool:
-    known = iam._roles.get_scoped(account_id, None, role) or {}
-    trust = known.get("AssumeRolePolicyDocument") or {}
-    statements = (json.loads(trust) if isinstance(trust, str) else trust).get("Statement") or []
-    return any(
-        one["Effect"] == "Allow"
-        and _service_principal_matches(one.get("Principal"), "iot.amazonaws.com")
-        and _conditions_met(one.get("Condition") or {}, asked)
-        for one in ([statements] if isinstance(statements, dict) else statements)
-    )
 
 
 def _filled_in(template: str) -> str:
