@@ -175,7 +175,14 @@ pub fn needs(call: &Call, account: &str) -> Result<Vec<Need>> {
             let action = field("Action").context("a call of SNS without an action")?;
             Ok(vec![need(format!("sns:{action}"), field("TopicArn").unwrap_or_default().to_owned(), action)])
         }
-        ("sagemaker", Some(operation)) => Ok(vec![need(format!("sagemaker:{operation}"), "*".to_owned(), operation)]),
+        ("sagemaker", Some(operation)) => {
+            let request = json()?;
+            let named = [("ModelName", "model"), ("EndpointConfigName", "endpoint-config")];
+            let mut named = named.iter().filter_map(|(name, kind)| Some(format!("{kind}/{}", request[name].as_str()?)));
+            // Lists name nothing.
+            let resource = named.next().map_or_else(|| "*".to_owned(), |resource| arn("sagemaker", &resource));
+            Ok(vec![need(format!("sagemaker:{operation}"), resource, operation)])
+        }
         ("lambda", _) => Ok(vec![of_a_function(call, account)?]),
         ("iot", _) => Ok(vec![of_devices(call, account)?]),
         ("s3", _) => {

@@ -11,16 +11,8 @@ use crate::pair::{Pair, Playing, Side};
 use crate::world::World;
 
 /// Parameters that an emulator needs.
-const SETTINGS: [&str; 8] = [
-    "-p",
-    "pipeline:S3PathStyle=true",
-    "-p",
-    "alerts:S3PathStyle=true",
-    "-p",
-    "dr:S3PathStyle=true",
-    "-p",
-    "dr:SkippedChecks=model,endpoint-config",
-];
+const SETTINGS: [&str; 6] =
+    ["-p", "pipeline:S3PathStyle=true", "-p", "alerts:S3PathStyle=true", "-p", "dr:S3PathStyle=true"];
 
 /// An environment in two Regions.
 pub struct Twins {

@@ -173,6 +173,19 @@ impl World {
         Ok(Self { s3, dynamodb, kinesis, caller, ..self.clone() })
     }
 
+    /// Client of models and endpoints. Few tests have it, so it is none of those that every world has.
+    #[must_use]
+    pub fn sagemaker(&self) -> aws_sdk_sagemaker::Client {
+        let Caller { access_key, secret, token } = self.caller.clone();
+        let config = aws_sdk_sagemaker::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .endpoint_url(&self.endpoint)
+            .region(Region::new(self.region.clone()))
+            .credentials_provider(Credentials::new(access_key, secret, token, None, "end-to-end tests"))
+            .build();
+        aws_sdk_sagemaker::Client::from_conf(config)
+    }
+
     /// A program that calls AWS as this world's caller: this endpoint, these credentials, and nothing of the machine's own.
     #[must_use]
     pub fn command(&self, program: &Path) -> Command {

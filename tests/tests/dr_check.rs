@@ -9,7 +9,10 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
 use aws_sdk_s3::primitives::{ByteStream, DateTime, DateTimeFormat};
-use e2e::{Carried, Change, Identity, Pair, Playing, Side, Twins, World, holder_of_statement, until};
+use e2e::{
+    Carried, Change, IMAGES, Identity, Pair, Playing, Side, Twins, World, change, holder_of_statement, push_images,
+    until,
+};
 use serde_json::{Value, json};
 
 const WITHIN: Duration = Duration::from_secs(40);
@@ -18,6 +21,10 @@ const CLEAN_FOR: Duration = Duration::from_secs(20);
 const TENANT: &str = "acme";
 /// From when on something is late, or missing; and how long a check waits for its canaries, which is in between.
 const LIMITS: [&str; 6] = ["-p", "dr:LateSeconds=2", "-p", "dr:MissingSeconds=8", "-p", "dr:WatchSeconds=4"];
+
+/// A published model, and what `CloudFormation` makes of it.
+const MODEL: &str = "models/acme/heat/1";
+const ARTIFACT: &str = "models/acme/heat/1/model.millrace";
 
 /// The function of the primary, asked for some kinds; all where none is named. Its report.
 async fn checked(twins: &Twins, kinds: &[&str]) -> Result<Value> {
@@ -118,10 +125,40 @@ async fn lived_in(twins: &Twins) -> Result<Vec<Identity>> {
     }
     put(twins, Side::Other, &format!("quarantine/dt={day}/eu-west-1/0.zst"), "x".to_owned()).await?;
     put(twins, Side::Primary, &format!("config/{TENANT}/profile.toml"), "version = 1".to_owned()).await?;
-    put(twins, Side::Primary, "models/heat/1/model.bin", "abcd".to_owned()).await?;
-    put(twins, Side::Primary, "models/heat/1/model.json", model("aa")).await?;
+    put(twins, Side::Primary, ARTIFACT, "abcd".to_owned()).await?;
+    put(twins, Side::Primary, &format!("{MODEL}/model.json"), model("aa")).await?;
     twins.link().until_quiet(WITHIN).await?;
     Ok(identities)
+}
+
+/// Serves the published model in both Regions. The digest of another release, whose image is in both, too.
+fn serving(twins: &Twins) -> Result<String> {
+    let releases = ["1", "2"];
+    let [digest, next] = push_images(twins.world(Side::Primary), releases)?;
+    ensure!(push_images(twins.world(Side::Other), releases)? == [digest.clone(), next.clone()]);
+    let given = [
+        "S3PathStyle=true".to_owned(),
+        "EndpointInstance=ml.c7i.large".to_owned(),
+        format!("ModelRepository={IMAGES}"),
+        format!("ModelDigest={digest}"),
+        format!("ModelData={ARTIFACT}"),
+    ];
+    let given = given.map(|value| format!("models:{value}"));
+    let given = given.iter().flat_map(|value| ["-p", value.as_str()]);
+    let arguments: Vec<&str> = ["--both", "--with", "models"].into_iter().chain(given).collect();
+    twins.deploy_with(Side::Primary, &arguments)?;
+    Ok(next)
+}
+
+/// Of models and of what serves them there is one each, and they are equal.
+fn have_one_each(checks: &Value, named: &str) -> Result<()> {
+    for kind in ["model", "endpoint-config"] {
+        let seen = checks.as_array().into_iter().flatten().find(|check| check[named] == kind);
+        let seen = seen.with_context(|| format!("{kind} was not looked at: {checks}"))?;
+        let evidence = seen["evidence"].as_str().context("no evidence")?;
+        ensure!(evidence.starts_with("1 on both sides and equal"), "{seen}");
+    }
+    Ok(())
 }
 
 /// How many checks fit, none of which may find anything.
@@ -138,6 +175,7 @@ async fn clean_checks(twins: &Twins) -> Result<u32> {
         loop {
             let report = checked(twins, &[]).await?;
             ensure!(report["verdict"] == "ok", "a clean pair is accused in check {}: {report}", clean.get());
+            have_one_each(&report["checks"], "kind")?;
             clean.set(clean.get() + 1);
         }
     };
@@ -152,16 +190,14 @@ async fn every_fault_is_found_and_named_and_a_clean_pair_is_never_accused() -> R
     let playing = Playing { policies: false, brokers: false };
     let Some(twins) = Twins::deploy("dr-check", playing, TENANT, &LIMITS).await? else { return Ok(()) };
     let identities = lived_in(&twins).await?;
+    let next_digest = serving(&twins)?;
     let (link, other) = (twins.link(), twins.world(Side::Other));
     let mut table = Table::new();
 
     let clean = clean_checks(&twins).await?;
-    let by_hand = twins.millrace(
-        Side::Primary,
-        &["dr", "check"],
-        &["--skip", "model", "--skip", "endpoint-config", "--output", "json"],
-    )?;
+    let by_hand = twins.millrace(Side::Primary, &["dr", "check"], &["--output", "json"])?;
     ensure!(by_hand.status.code() == Some(0), "{by_hand:?}");
+    have_one_each(&serde_json::from_slice(&by_hand.stdout)?, "check")?;
 
     // Late: nothing goes over for longer than two seconds.
     for (carried, kind) in [
@@ -200,12 +236,13 @@ async fn every_fault_is_found_and_named_and_a_clean_pair_is_never_accused() -> R
 
     // Drifted: another model under the same name, in one lake; what would copy it is held back.
     link.pause(Side::Other, Carried::Lake);
-    put(&twins, Side::Other, "models/heat/1/model.json", model("bb")).await?;
-    let fault = found(&twins, "artifact", "drifted", "models/heat/1").await?;
+    put(&twins, Side::Other, &format!("{MODEL}/model.json"), model("bb")).await?;
+    let fault = found(&twins, "artifact", "drifted", MODEL).await?;
     table.note("another model of the same name", "artifact", &fault);
     link.resume(Side::Other, Carried::Lake);
     link.until_quiet(WITHIN).await?;
 
+    served(&twins, &next_digest, &mut table).await?;
     certificates(&twins, &identities[0].id, &mut table).await?;
 
     // A policy that lets everybody in.
@@ -247,6 +284,31 @@ async fn every_fault_is_found_and_named_and_a_clean_pair_is_never_accused() -> R
     table.keep("dr-check.md", &words)
 }
 
+/// What is served in the other Region is another image, and then goes, a step at a time.
+async fn served(twins: &Twins, next_digest: &str, table: &mut Table) -> Result<()> {
+    let other = twins.world(Side::Other);
+    change(other, &twins.named("models"), &[("ModelDigest", next_digest)]).await?;
+    for kind in ["model", "endpoint-config"] {
+        let fault = found(twins, kind, "drifted", ARTIFACT).await?;
+        // Before the place where the digests begin to differ, all is equal and not shown.
+        ensure!(fault.1.contains(&next_digest["sha256:".len()..][..8]), "{kind} does not show the image: {fault:?}");
+        table.note("another image there", kind, &fault);
+    }
+    let sagemaker = other.sagemaker();
+    let configs = sagemaker.list_endpoint_configs().send().await.context("list what serves")?;
+    let config = configs.endpoint_configs().first().and_then(|config| config.endpoint_config_name());
+    let config = config.context("nothing serves")?;
+    sagemaker.delete_endpoint_config().endpoint_config_name(config).send().await.context("delete what serves")?;
+    let fault = found(twins, "endpoint-config", "missing", ARTIFACT).await?;
+    table.note("an endpoint configuration deleted there", "endpoint-config", &fault);
+    let models = sagemaker.list_models().send().await.context("list the models")?;
+    let model = models.models().first().and_then(|model| model.model_name()).context("no model")?;
+    sagemaker.delete_model().model_name(model).send().await.context("delete the model")?;
+    let fault = found(twins, "model", "missing", ARTIFACT).await?;
+    table.note("a model deleted there", "model", &fault);
+    Ok(())
+}
+
 /// The certificate of a device goes in the other Region, a step at a time.
 async fn certificates(twins: &Twins, gone: &str, table: &mut Table) -> Result<()> {
     // A certificate that is gone; `dr sync` brings it back.
@@ -283,13 +345,14 @@ async fn what_may_not_be_looked_at_is_unknown_and_never_ok() -> Result<()> {
     let mut world = pair.world(Side::Primary).clone();
     world.peer_endpoint = None;
     let Some(cli) = world.cli.clone() else { return Ok(()) };
-    let all = json!({ "Effect": "Allow", "NotAction": ["iot:*", "kinesis:*", "lambda:*"], "Resource": "*" });
+    let all =
+        json!({ "Effect": "Allow", "NotAction": ["iot:*", "kinesis:*", "lambda:*", "sagemaker:*"], "Resource": "*" });
     let mut table = Table::new();
     for (who, statement, is_seen) in
         [("may-not", all, false), ("may", json!({ "Effect": "Allow", "Action": "*", "Resource": "*" }), true)]
     {
         let desk = holder_of_statement(&world, who, &statement)?;
-        for kind in ["stream", "thing", "policy", "certificate", "rule", "function"] {
+        for kind in ["stream", "model", "endpoint-config", "thing", "policy", "certificate", "rule", "function"] {
             let mut command = desk.command(&cli);
             command.args(["dr", "check", "--peer", Side::Other.region(), "--environment", "denied"]);
             command.args(["--watch", "0", "--output", "json", "--only", kind]);

@@ -14,6 +14,9 @@ use aws_sdk_s3::primitives::ByteStream;
 use e2e::{World, holder_of_statement, is_done, role_of_a_service, until};
 use serde_json::{Value, json};
 
+#[path = "emulator/sagemaker.rs"]
+mod sagemaker;
+
 const WITHIN: Duration = Duration::from_secs(30);
 const STREAM: &str = "messages";
 const TABLE: &str = "things";

@@ -10,7 +10,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, ensure};
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_s3::primitives::ByteStream;
-use e2e::{Grant, JOB, Need, Recorder, Settings, Stack, World, change, grants, kill, needs, put_job, until};
+use e2e::{
+    Grant, IMAGES, JOB, Need, Recorder, Settings, Stack, World, change, grants, kill, needs, push_images, put_job,
+    until,
+};
 use serde_json::{Value, json};
 
 const WITHIN: Duration = Duration::from_mins(1);
@@ -410,25 +413,6 @@ async fn each_role_grants_what_its_function_uses_and_nothing_else() -> Result<()
     Ok(())
 }
 
-/// What the checker asks of SageMaker, which the emulator does not play beyond refusing to know it.
-fn of_models(account: &str) -> Vec<Need> {
-    let described = [("DescribeModel", "model/m"), ("DescribeEndpointConfig", "endpoint-config/c")];
-    let regions = [HERE, PEER].into_iter();
-    let need = |action: &str, resource: String| Need {
-        action: format!("sagemaker:{action}"),
-        resource,
-        prefix: None,
-        by: format!("{action}, not played here"),
-    };
-    regions
-        .flat_map(|region| {
-            let lists = ["ListModels", "ListEndpointConfigs"].map(|action| need(action, "*".to_owned()));
-            let of = |resource: &str| format!("arn:aws:sagemaker:{region}:{account}:{resource}");
-            lists.into_iter().chain(described.map(|(action, resource)| need(action, of(resource))))
-        })
-        .collect()
-}
-
 /// A pair in the one emulator that is listened to: deployed by command, with what there is to look at on both sides.
 async fn a_pair_is_deployed(world: &World, environment: &str) -> Result<()> {
     let cli = world.cli.as_ref().context("MILLRACE_TEST_CLI is not set; run `cargo xtask e2e`")?;
@@ -481,14 +465,27 @@ async fn a_pair_is_deployed(world: &World, environment: &str) -> Result<()> {
         let model = json!({ "sha256": "aa", "bytes": 4 }).to_string();
         for (key, body) in [
             (format!("bronze/dt={day}/{region}/0.zst"), "x".to_owned()),
-            ("models/heat/1/model.json".to_owned(), model),
+            ("models/acme/heat/1/model.json".to_owned(), model),
+            ("models/acme/heat/1/model.millrace".to_owned(), "abcd".to_owned()),
         ] {
             let s3 = world.in_region(region).s3;
             let put = s3.put_object().bucket(&lake).key(&key).body(ByteStream::from(body.into_bytes()));
             put.send().await.with_context(|| format!("cannot store {key}"))?;
         }
     }
-    Ok(())
+    // A model, and what serves it, in both: there is something to describe.
+    let [digest] = push_images(world, ["1"])?;
+    push_images(&world.in_region(PEER), ["1"])?;
+    let given = [
+        "S3PathStyle=true".to_owned(),
+        "EndpointInstance=ml.c7i.large".to_owned(),
+        format!("ModelRepository={IMAGES}"),
+        format!("ModelDigest={digest}"),
+        "ModelData=models/acme/heat/1/model.millrace".to_owned(),
+    ];
+    let given = given.map(|value| format!("models:{value}"));
+    let given: Vec<&str> = given.iter().flat_map(|value| ["-p", value.as_str()]).collect();
+    run(&["deploy"], &[&settings[..], &["--both", "--with", "models"], &given].concat())
 }
 
 /// Lets a function's role do this, whatever it is asked of, by a policy that is none of its own.
@@ -524,7 +521,6 @@ async fn the_checkers_role_grants_in_both_regions_what_it_looks_at_and_nothing_e
         invoke(&world, &checker, include_str!("../../events/replication-tick.json"))?;
     }
     let mut looked = used(&recorder, &world, &checker, 0)?;
-    looked.extend(of_models(&world.account));
     let log = format!("arn:aws:logs:{HERE}:{}:log-group:/aws/lambda/{checker}:*", world.account);
     looked.extend(by_lambda(&[], "", "", &log).into_iter().filter(|need| need.action.starts_with("logs:")));
     let mut table = "# What the checker uses and is granted\n".to_owned();

@@ -1,6 +1,6 @@
 //! Models and endpoint configurations in SageMaker.
 
-use account::Trouble;
+use account::{Kind, Trouble};
 
 use super::Aws;
 use crate::gather::gather;
@@ -20,31 +20,45 @@ fn bounded(mut names: Vec<String>, count_max: usize) -> (Vec<String>, bool) {
     (names, is_cut)
 }
 
+/// `None` of what is not there. SageMaker has no code for that: it is a `ValidationException`, as a malformed name is, and only its
+/// words differ. Models are replaced by every deployment of another image, so that a check meets one that has just gone.
+fn still_there<T>(found: Looked<T>) -> Looked<Option<T>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(Trouble { kind: Kind::Refused, message, .. }) if message.starts_with("Could not find ") => Ok(None),
+        Err(trouble) => Err(trouble),
+    }
+}
+
 impl Aws {
-    async fn model(&self, name: String) -> Looked<Model> {
+    /// `None`: gone since the listing.
+    async fn model(&self, name: String) -> Looked<Option<Model>> {
         let answer = self.sagemaker.describe_model().model_name(&name).send().await;
-        let answer = answer.map_err(|error| Trouble::of("DescribeModel", &name, &error))?;
+        let answer = still_there(answer.map_err(|error| Trouble::of("DescribeModel", &name, &error)))?;
+        let Some(answer) = answer else { return Ok(None) };
         let container = answer.primary_container();
         let said = |text: Option<&str>| text.unwrap_or_default().to_owned();
         // An artifact that is no archive has its place in the data source (`infra/models.yaml`).
         let source = container.and_then(|container| container.model_data_source()?.s3_data_source()?.s3_uri());
         let archive = container.and_then(|container| container.model_data_url());
-        Ok(Model {
+        Ok(Some(Model {
             name,
             image: said(container.and_then(|container| container.image())),
             data: said(source.or(archive)),
-        })
+        }))
     }
 
-    async fn endpoint_config(&self, name: String) -> Looked<EndpointConfig> {
+    /// `None`: gone since the listing.
+    async fn endpoint_config(&self, name: String) -> Looked<Option<EndpointConfig>> {
         let answer = self.sagemaker.describe_endpoint_config().endpoint_config_name(&name).send().await;
-        let answer = answer.map_err(|error| Trouble::of("DescribeEndpointConfig", &name, &error))?;
+        let answer = still_there(answer.map_err(|error| Trouble::of("DescribeEndpointConfig", &name, &error)))?;
+        let Some(answer) = answer else { return Ok(None) };
         let variants = answer.production_variants().iter().map(|variant| {
             let instance = variant.instance_type().map_or("serverless", |instance| instance.as_str());
             let count = variant.initial_instance_count().unwrap_or_default();
             (variant.model_name().unwrap_or_default().to_owned(), instance.to_owned(), count)
         });
-        Ok(EndpointConfig { name, variants: variants.collect() })
+        Ok(Some(EndpointConfig { name, variants: variants.collect() }))
     }
 }
 
@@ -59,7 +73,8 @@ impl Models for Aws {
             names.extend(page.models().iter().filter_map(|model| model.model_name()).map(str::to_owned));
         }
         let (names, is_cut) = bounded(names, count_max);
-        Ok(Listed { all: gather(names.into_iter().map(|name| self.model(name))).await?, is_cut })
+        let all = gather(names.into_iter().map(|name| self.model(name))).await?;
+        Ok(Listed { all: all.into_iter().flatten().collect(), is_cut })
     }
 
     async fn endpoint_configs(&self, count_max: usize) -> Looked<Listed<EndpointConfig>> {
@@ -73,6 +88,25 @@ impl Models for Aws {
             names.extend(configs.filter_map(|config| config.endpoint_config_name()).map(str::to_owned));
         }
         let (names, is_cut) = bounded(names, count_max);
-        Ok(Listed { all: gather(names.into_iter().map(|name| self.endpoint_config(name))).await?, is_cut })
+        let all = gather(names.into_iter().map(|name| self.endpoint_config(name))).await?;
+        Ok(Listed { all: all.into_iter().flatten().collect(), is_cut })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_gone_is_told_from_what_is_refused() {
+        let trouble = |kind, message: &str| {
+            let subject = "m".to_owned();
+            still_there::<()>(Err(Trouble { action: "DescribeModel", subject, kind, message: message.to_owned() }))
+        };
+        let gone = "Could not find model \"arn:aws:sagemaker:us-east-1:000000000000:model/m\".";
+        assert_eq!(trouble(Kind::Refused, gone), Ok(None));
+        assert!(trouble(Kind::Refused, "1 validation error detected").is_err());
+        assert!(trouble(Kind::Forbidden, gone).is_err(), "no permission is never an absence");
+        assert_eq!(still_there(Ok(())), Ok(Some(())));
     }
 }
