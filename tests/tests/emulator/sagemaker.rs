@@ -46,25 +46,8 @@ impl Served {
         format!("s3://served-{}/{key}", self.world.account)
     }
 
-    /// A model of this image and of the object at this address; the tag says whose it is.
-    fn creating(
-        &self,
-        by: &aws_sdk_sagemaker::Client,
-        name: &str,
-        image: &str,
-        uri: &str,
-        role: &str,
-    ) -> aws_sdk_sagemaker::operation::create_model::builders::CreateModelFluentBuilder {
-        let data = S3ModelDataSource::builder().s3_uri(uri).s3_data_type(S3ModelDataType::S3Object);
-        let data = data.compression_type(ModelCompressionType::None).build();
-        let data = ModelDataSource::builder().s3_data_source(data).build();
-        let container = ContainerDefinition::builder().image(image).model_data_source(data).build();
-        let tag = Tag::builder().key("of").value(name).build();
-        by.create_model().model_name(name).primary_container(container).execution_role_arn(role).tags(tag)
-    }
-
     async fn model(&self, name: &str) -> Result<()> {
-        let created = self.creating(&self.client, name, &self.image(&self.digest), &self.uri(ARTIFACT), &self.role);
+        let created = creating(&self.client, name, &self.image(&self.digest), &self.uri(ARTIFACT), &self.role);
         created.send().await.with_context(|| format!("create {name}")).map(drop)
     }
 
@@ -98,6 +81,22 @@ impl Served {
     }
 }
 
+/// A model of this image and of the object at this address; the tag says whose it is.
+fn creating(
+    by: &aws_sdk_sagemaker::Client,
+    name: &str,
+    image: &str,
+    uri: &str,
+    role: &str,
+) -> aws_sdk_sagemaker::operation::create_model::builders::CreateModelFluentBuilder {
+    let data = S3ModelDataSource::builder().s3_uri(uri).s3_data_type(S3ModelDataType::S3Object);
+    let data = data.compression_type(ModelCompressionType::None).build();
+    let data = ModelDataSource::builder().s3_data_source(data).build();
+    let container = ContainerDefinition::builder().image(image).model_data_source(data).build();
+    let tag = Tag::builder().key("of").value(name).build();
+    by.create_model().model_name(name).primary_container(container).execution_role_arn(role).tags(tag)
+}
+
 /// What a call was refused for; that it was done, or had another code, is an error.
 fn refused<T: std::fmt::Debug, E: ProvideErrorMetadata + std::fmt::Debug>(called: Result<T, E>) -> Result<String> {
     let error = called.err().context("it was done")?;
@@ -122,11 +121,11 @@ async fn a_model_is_made_of_an_image_and_an_artifact_of_its_region_and_once() ->
         ("m", &image, &uri, &elsewhere, "Could not access model data at s3://"),
         ("m", &image, &uri, &blind, "Could not access model data at s3://"),
     ] {
-        let made = refused(served.creating(&served.client, name, image, uri, role).send().await)?;
+        let made = refused(creating(&served.client, name, image, uri, role).send().await)?;
         assert!(made.contains(said), "{name} {image} {uri} {role}: {made}");
     }
     served.model("m").await?;
-    let again = refused(served.creating(&served.client, "m", &image, &uri, &served.role).send().await)?;
+    let again = refused(creating(&served.client, "m", &image, &uri, &served.role).send().await)?;
     assert!(again.starts_with("Cannot create already existing model "), "{again}");
     let found = served.client.describe_model().model_name("m").send().await?;
     let container = found.primary_container().context("a model has a container")?;
@@ -148,21 +147,21 @@ async fn a_list_goes_on_behind_the_last_one_whatever_is_deleted_between_two_page
     for number in 0..7 {
         served.model(&format!("m{number}")).await?;
     }
-    let list = || {
+    let page_of = || {
         let list = served.client.list_models().sort_by(ModelSortKey::Name).sort_order(OrderKey::Ascending);
         list.max_results(3)
     };
     let names = |page: &aws_sdk_sagemaker::operation::list_models::ListModelsOutput| -> Vec<String> {
         page.models().iter().filter_map(|model| model.model_name()).map(str::to_owned).collect()
     };
-    let first = list().send().await?;
+    let first = page_of().send().await?;
     assert_eq!(names(&first), ["m0", "m1", "m2"]);
     for name in ["m0", "m2"] {
         served.client.delete_model().model_name(name).send().await?;
     }
-    let second = list().set_next_token(first.next_token).send().await?;
+    let second = page_of().set_next_token(first.next_token).send().await?;
     assert_eq!(names(&second), ["m3", "m4", "m5"]);
-    let last = list().set_next_token(second.next_token).send().await?;
+    let last = page_of().set_next_token(second.next_token).send().await?;
     assert_eq!((names(&last), last.next_token), (vec!["m6".to_owned()], None));
     // Without a word the newest comes first; a part of a name is looked for anywhere in it.
     let newest = served.client.list_models().max_results(1).send().await?;
@@ -198,7 +197,7 @@ async fn an_endpoint_serves_a_configuration_of_models_that_are_there() -> Result
     let blind = json!({ "Effect": "Allow", "Action": "s3:GetObject", "Resource": "*" });
     let blind = role_of_a_service(&served.world, "blind", "sagemaker.amazonaws.com", &blind)?;
     let (image, uri) = (served.image(&served.digest), served.uri(ARTIFACT));
-    served.creating(client, "unpulled", &image, &uri, &blind).send().await.context("create a model")?;
+    creating(client, "unpulled", &image, &uri, &blind).send().await.context("create a model")?;
     served.config("c2", "m").await?;
     served.config("c3", "unpulled").await?;
     let update = |config: &str| client.update_endpoint().endpoint_name("e").endpoint_config_name(config);
@@ -258,10 +257,10 @@ async fn models_are_each_their_own_to_a_policy() -> Result<()> {
     }
     let (image, uri) = (served.image(&served.digest), served.uri(ARTIFACT));
     let maker = holder("maker", "sagemaker:CreateModel", "*", &Value::Null)?;
-    assert!(!is_done(served.creating(&maker, "theirs", &image, &uri, &served.role).send().await)?);
+    assert!(!is_done(creating(&maker, "theirs", &image, &uri, &served.role).send().await)?);
     let passing = json!(["sagemaker:CreateModel", "iam:PassRole"]);
     let passing = json!({ "Effect": "Allow", "Action": passing, "Resource": "*" });
     let passer = holder_of_statement(&served.world, "passer", &passing)?.sagemaker();
-    assert!(is_done(served.creating(&passer, "theirs", &image, &uri, &served.role).send().await)?);
+    assert!(is_done(creating(&passer, "theirs", &image, &uri, &served.role).send().await)?);
     Ok(())
 }
