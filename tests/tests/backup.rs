@@ -158,7 +158,9 @@ async fn an_environment_that_was_lost_with_all_its_data_goes_on_from_its_backup(
     .await?;
     let known = desk.found().await?;
 
-    desk.backup("create", &of)?;
+    let (_, words) = desk.backup("create", &of)?;
+    // The emulator says that an export is complete, and has written nothing.
+    ensure!(words.contains("warning: the export has written nothing, the tables are read item by item"), "{words}");
     let accepted = desk.send(66..70, "").await?;
     desk.until_committed(&accepted).await?;
     let (_, words) = desk.backup("create", &of)?;
@@ -180,7 +182,7 @@ async fn an_environment_that_was_lost_with_all_its_data_goes_on_from_its_backup(
     let (_, words) = desk.backup("restore", &of)?;
     ensure!(words.contains("goes on with"), "{words}");
     let (_, words) = desk.backup("verify", &["--against", &environment])?;
-    ensure!(words.contains("equal: "), "{words}");
+    ensure!(words.contains("equal: ") && !words.contains("moved on"), "{words}");
     assert_eq!(desk.found().await?, known);
     // Again, it changes nothing.
     let (_, words) = desk.backup("restore", &of)?;

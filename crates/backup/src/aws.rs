@@ -11,6 +11,7 @@ use account::{Kind, Trouble};
 use platform::ports::{StoreError, StoreErrorKind};
 
 pub use bucket::Bucket;
+pub use export::Exports;
 pub use tables::Tables;
 
 /// The meaning of a refusal.

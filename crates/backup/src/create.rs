@@ -7,27 +7,24 @@
 //! is read when no backup before has it with the same tag, or its content is not at the place any more.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use anomaly_core::Timestamp;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use platform::model::ContentHash;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::sync::Semaphore;
 
 use crate::area::{self, SNAPSHOTS};
 use crate::list::{self, Cursor, LINES_MAX, Line};
 use crate::manifest::{self, All, Area, Document, FORMAT, Link, Manifest, Sealed, Subject};
 use crate::objects::{Found, Objects};
 use crate::place::{self, Blob, Contents, Id, Trust};
+use crate::room::Room;
 use crate::tables::{self, TakeTables, Taken};
 use crate::{BackupError, Step, Watch};
 
 /// Objects that are copied at once.
 const AT_ONCE: usize = 16;
-/// What they may have in memory together, in MiB; a larger one goes alone.
-const MEMORY_MIB: u32 = 256;
 
 /// What a backup is made of.
 #[derive(Debug)]
@@ -101,7 +98,7 @@ pub async fn create<L: Objects + Sync, T: TakeTables, P: Objects + Sync>(
         place,
         trust,
         contents: if trust == Trust::Size { Contents::list(place).await? } else { Contents::default() },
-        memory: Arc::new(Semaphore::new(MEMORY_MIB as usize)),
+        room: Room::new(),
         read: std::sync::Mutex::default(),
     };
     let known = previous.as_ref().filter(|_| trust == Trust::Size);
@@ -202,7 +199,7 @@ struct Copier<'c, L, P> {
     trust: Trust,
     /// What the place had when this began.
     contents: Contents,
-    memory: Arc<Semaphore>,
+    room: Room,
     read: std::sync::Mutex<(u64, u64)>,
 }
 
@@ -319,9 +316,7 @@ impl<L: Objects + Sync, P: Objects + Sync> Copier<'_, L, P> {
 
     /// `None`: it has gone since it was listed.
     async fn copy(&self, found: Found) -> Result<Option<Line>, BackupError> {
-        let mib = u32::try_from(found.bytes >> 20).unwrap_or(u32::MAX).saturating_add(1).min(MEMORY_MIB);
-        // Closed by nobody: an error here would be that of a place without memory.
-        let _room = self.memory.acquire_many(mib).await.ok();
+        let _room = self.room.hold(found.bytes).await;
         let Some(body) = self.lake.read(&found.key).await? else { return Ok(None) };
         let blob = place::keep(self.place, &body, self.trust).await?;
         if let Ok(mut read) = self.read.lock() {

@@ -13,10 +13,12 @@
 pub mod area;
 #[cfg(feature = "aws")]
 pub mod aws;
+mod beside;
 pub mod compare;
 pub mod create;
 mod error;
 pub mod folder;
+mod heritage;
 pub mod item;
 pub mod list;
 pub mod manifest;
@@ -24,6 +26,7 @@ pub mod objects;
 pub mod place;
 pub mod prune;
 pub mod restore;
+mod room;
 pub mod scan;
 pub mod sqlite;
 pub mod tables;

@@ -16,7 +16,7 @@ use crate::place::{self, Blob};
 
 /// Most lines of a page.
 pub const LINES_MAX: usize = 1_000;
-/// Largest page or part, in bytes before compression.
+/// Largest page, in bytes before compression.
 const PLAIN_BYTES_MAX: u64 = 1 << 30;
 
 /// An object of the lake.

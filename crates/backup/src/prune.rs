@@ -13,7 +13,7 @@ use crate::create;
 use crate::list::{self, Line};
 use crate::manifest::{self, All, Manifest, NAME};
 use crate::objects::{Found, Objects};
-use crate::place::{BACKUPS, Id, OBJECTS};
+use crate::place::{self, BACKUPS, Id, OBJECTS};
 use crate::{BackupError, Step, Watch};
 
 /// Names of a page.
@@ -62,6 +62,10 @@ pub async fn prune(
     }
     let mut whole: Vec<Manifest> = whole.into_iter().map(|sealed| sealed.manifest).collect();
     let is_careful = !force && !is_rehearsal;
+    if is_careful {
+        // Also those that the next run would not take up: somebody may be at one, and is to find what it has written.
+        refuse_fresh(place, &open, now).await?;
+    }
     whole.sort_by_key(|manifest| std::cmp::Reverse(manifest.begun));
     let mut pruned = Pruned::default();
     let mut kept: Vec<(String, String)> = Vec::new();
@@ -80,22 +84,26 @@ pub async fn prune(
         });
         if is_old { &mut pruned.backups } else { &mut staying }.push(id);
     }
-    if is_careful {
-        refuse_fresh(place, &staying, now).await?;
-    }
+    let (mut lists, mut whole_ids) = (Vec::new(), Vec::new());
     for manifest in &whole {
         let of = (manifest.subject.environment.clone(), manifest.subject.region.clone());
         if kept.iter().filter(|known| **known == of).count() < keep {
             kept.push(of);
-            staying.push(manifest.id.clone());
+            lists.extend(manifest.lake.iter().flat_map(|area| &area.lists));
+            whole_ids.push(manifest.id.clone());
             named.extend(manifest.documents.iter().map(|document| document.blob.sha256.as_str().to_owned()));
         } else {
             pruned.backups.push(manifest.id.clone());
         }
     }
+    // Those that the manifests name, and not those that happen to lie there: without one of them, what it named is nobody's.
+    for list in lists {
+        names(&list::lines(&place::read(place, list).await?, &list.key)?, &mut named);
+    }
     for id in &staying {
         names_of(place, id, &mut named).await?;
     }
+    staying.extend(whole_ids);
     for id in pruned.backups.clone() {
         // First it is no backup any more, then its pieces go.
         if !is_rehearsal {
@@ -120,6 +128,7 @@ pub async fn prune(
     Ok(pruned)
 }
 
+/// What a backup that is not whole names so far.
 async fn names_of(place: &impl Objects, id: &Id, named: &mut BTreeSet<String>) -> Result<(), BackupError> {
     let prefix = id.key("lists/");
     let mut after = String::new();
@@ -129,10 +138,13 @@ async fn names_of(place: &impl Objects, id: &Id, named: &mut BTreeSet<String>) -
         after.clone_from(&last.key);
         for found in page {
             let Some(bytes) = place.read(&found.key).await? else { continue };
-            let lines: Vec<Line> = list::lines(&bytes, &found.key)?;
-            named.extend(lines.iter().map(|line| line.sha256.as_str().to_owned()));
+            names(&list::lines(&bytes, &found.key)?, named);
         }
     }
+}
+
+fn names(lines: &[Line], named: &mut BTreeSet<String>) {
+    named.extend(lines.iter().map(|line| line.sha256.as_str().to_owned()));
 }
 
 async fn sweep(

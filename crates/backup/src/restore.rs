@@ -16,14 +16,17 @@ use anomaly_core::Timestamp;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream as futures};
 use kinesis_scorer::fold::Tenancy;
 use kinesis_scorer::succeed;
-use platform::model::{Checkpoint, ContentHash, ShardId, ShardInfo};
+use platform::model::{Checkpoint, ShardInfo};
 use telemetry::sequence::SequenceNumber;
 
-use crate::compare::{self, Comparison, Live, Part, prefix};
+use crate::beside::{Beside, Looked};
+use crate::compare::{self, Comparison, KEYS_MAX, Part};
+use crate::heritage::{Begun, Heritage};
 use crate::item::{self, Item};
-use crate::list::{Cursor, LINES_MAX, Line};
+use crate::list::Line;
 use crate::manifest::Manifest;
 use crate::objects::{Objects, Put};
+use crate::room::Room;
 use crate::scan::{ItemStore, Over, Table};
 use crate::tables::{self, How};
 use crate::world::LakeOf;
@@ -31,9 +34,8 @@ use crate::{BackupError, Step, Watch, place, sqlite};
 
 /// What is written at once.
 const AT_ONCE: usize = 16;
-/// Keys of one question.
-const KEYS_MAX: usize = 100;
-
+/// Rows that are held in memory while they are written.
+const ROWS_AT_ONCE: usize = 1_000;
 /// An environment to restore into.
 #[derive(Debug)]
 pub struct Target<'t, O, S> {
@@ -67,8 +69,21 @@ pub struct Means {
 pub struct Restored {
     /// What was there before: missing is what was brought back.
     pub before: Vec<Part>,
-    /// Shards of the new stream, with their devices of the former one and those that they had learned of themselves.
-    pub shards: Vec<(String, usize, usize)>,
+    /// Shards of the new stream.
+    pub shards: Vec<Went>,
+}
+
+/// What a shard of the new stream goes on with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Went {
+    /// The shard.
+    pub shard: String,
+    /// Devices of the former stream.
+    pub devices: usize,
+    /// Devices that it had learned of from the new stream, and that stay as they are.
+    pub newer: usize,
+    /// Devices that it was taught before any record came, and in whose place the former stream's are now.
+    pub replaced: usize,
 }
 
 impl Restored {
@@ -100,7 +115,8 @@ pub async fn folder(
     }
     let backup = sqlite::assemble(place, &manifest.tables).await?;
     let (backup, target) = (sqlite::path(backup.path()), (backup, sqlite::path(dir)));
-    let mut restored = Restored { before: look_at_lake(place, manifest, lake, means).await?, shards: Vec::new() };
+    let mut restored =
+        Restored { before: look_at_lake(place, manifest, lake, means, watch).await?, shards: Vec::new() };
     if target.1.is_file() {
         for one in sqlite::compare(&backup, &target.1)? {
             let mut part = Part::new(one.table);
@@ -130,8 +146,8 @@ pub async fn folder(
 ///
 /// # Errors
 /// [`BackupError`]. The same call goes on from there.
-pub async fn environment<O: Objects + Sync, S: ItemStore>(
-    place: &(impl Objects + Sync),
+pub async fn environment<P: Objects + Sync, O: Objects + Sync, S: ItemStore>(
+    place: &P,
     manifest: &Manifest,
     target: &Target<'_, O, S>,
     means: Means,
@@ -141,11 +157,12 @@ pub async fn environment<O: Objects + Sync, S: ItemStore>(
         let backup = manifest.tables.how.kind();
         return Err(BackupError::Kind { backup, target: "an environment in AWS: name a folder (--dir)" });
     }
-    let all = tables::checkpoints(place, &manifest.tables, &manifest.subject).await?;
+    let heritage = Heritage::of(place, manifest).await?;
+    heritage.check().await?;
     let mut restored =
-        Restored { before: look_at_lake(place, manifest, target.lake, means).await?, shards: Vec::new() };
+        Restored { before: look_at_lake(place, manifest, target.lake, means, watch).await?, shards: Vec::new() };
     restored.before.push(look_at_results(place, manifest, target.items).await?);
-    restored.before.push(look_at_shards(&all, target).await?);
+    restored.before.push(look_at_shards(&heritage, target).await?);
     restored.refuse(means)?;
     if means.is_rehearsal {
         return Ok(restored);
@@ -155,63 +172,21 @@ pub async fn environment<O: Objects + Sync, S: ItemStore>(
         write_results(place, manifest, target.items, anomalies, means, watch).await?;
     }
     let epoch = stream::begin_epoch(place, manifest, target).await?;
-    for (shard, checkpoint) in all.iter().filter(|(shard, _)| !target.has(shard)) {
+    for (shard, checkpoint) in heritage.all.iter().filter(|(shard, _)| target.open(shard).is_none()) {
         let end = succeed::end_of(checkpoint);
         target.put_end(shard, &end, means).await?;
     }
-    let active = tables::epoch(place, &manifest.tables).await?.map(|epoch| epoch.active);
-    let living = of_stream(tables::living(&all, &manifest.subject), manifest, active.as_deref());
     for info in target.open_shards() {
-        let done = target.succeed(info, &all, &living, epoch, watch).await?;
-        restored.shards.push((info.shard.clone(), done.devices, done.newer));
+        restored.shards.push(target.succeed(info, &heritage, epoch, watch).await?);
     }
     Ok(restored)
 }
 
-/// Those of the stream that the backup is of, in the Region that had the say over it; where the stream is not known, all. Without a
-/// checkpoint of that Region the backup has only what its own had.
-fn of_stream(
-    mut living: Vec<(ShardId, Checkpoint)>,
-    manifest: &Manifest,
-    active: Option<&str>,
-) -> Vec<(ShardId, Checkpoint)> {
-    if let Some(stream) = &manifest.subject.stream {
-        living.retain(|(shard, _)| shard.stream == stream.name);
-        let is_known = |region: &&str| living.iter().any(|(shard, _)| shard.region == *region);
-        let region = active.filter(is_known).unwrap_or(&manifest.subject.region).to_owned();
-        living.retain(|(shard, _)| shard.region == region);
-    }
-    living
-}
-
-/// How an object of the lake compares. What is below `config/` and `models/` changes under its name, and may be as long as it was;
+/// Of which lines the content is not read. What is below `config/` and `models/` changes under its name, and may be as long as it was;
 /// the rest is never changed, so that its size tells whether it was cut short. Who overwrites wants to have no other content.
-async fn of_object(
-    lake: &impl Objects,
-    line: &Line,
-    bytes: Option<u64>,
-    means: Means,
-) -> Result<Comparison, BackupError> {
-    let changes = ["config/", "models/"].iter().any(|folder| line.key.starts_with(folder));
-    compare::of_object(lake, line, bytes, !means.overwrite && !changes).await
-}
-
-/// The next lines of an area, each with the size of what the lake has of its key; none at the end.
-async fn page<P: Objects, O: Objects>(
-    cursor: &mut Cursor<'_, P>,
-    there: &mut Option<Live<'_, O>>,
-    lake: &O,
-) -> Result<Vec<(Line, Option<u64>)>, BackupError> {
-    let mut page = Vec::new();
-    while page.len() < LINES_MAX {
-        let Some(line) = cursor.take().await? else { break };
-        let bytes = match there {
-            Some(there) => there.find(&line.key, |_| {}).await?.map(|found| found.bytes),
-            None => lake.measure(&line.key).await?,
-        };
-        page.push((line, bytes));
-    }
-    Ok(page)
+fn is_quick(means: Means) -> impl Fn(&Line) -> bool {
+    let changes = |line: &Line| ["config/", "models/"].iter().any(|folder| line.key.starts_with(folder));
+    move |line| !means.overwrite && !changes(line)
 }
 
 async fn look_at_lake<P: Objects + Sync, O: Objects + Sync>(
@@ -219,26 +194,26 @@ async fn look_at_lake<P: Objects + Sync, O: Objects + Sync>(
     manifest: &Manifest,
     lake: &O,
     means: Means,
+    watch: Watch<'_>,
 ) -> Result<Vec<Part>, BackupError> {
     let mut parts = Vec::new();
     for one in &manifest.lake {
         let mut part = Part::new(&one.name);
-        let mut cursor = Cursor::new(place, &one.lists);
-        let prefix = prefix(one);
-        let mut there = prefix.as_deref().map(|prefix| Live::new(lake, prefix));
+        let mut beside = Beside::new(place, one, lake);
         loop {
-            let page = page(&mut cursor, &mut there, lake).await?;
+            let page = beside.page(is_quick(means)).await?;
             if page.is_empty() {
                 break;
             }
-            let looked = futures::iter(page).map(|(line, bytes)| async move {
-                let how = of_object(lake, &line, bytes, means).await?;
-                Ok::<_, BackupError>((line.key, how))
-            });
-            let looked: Vec<(String, Comparison)> = looked.buffered(AT_ONCE).try_collect().await?;
-            for (key, how) in &looked {
-                if *how == Comparison::Missing { part.missing += 1 } else { part.note(key, *how) }
+            for looked in &page {
+                match looked.how {
+                    Comparison::Missing => part.missing += 1,
+                    // It stays.
+                    Comparison::Newer => {}
+                    how => part.note(&looked.key, how),
+                }
             }
+            watch(Step { what: &one.name, count: part.missing + part.equal + part.differs, bytes: 0 });
         }
         parts.push(part);
     }
@@ -253,24 +228,24 @@ async fn write_lake<P: Objects + Sync, O: Objects + Sync>(
     means: Means,
     watch: Watch<'_>,
 ) -> Result<(), BackupError> {
+    let room = &Room::new();
     for one in &manifest.lake {
-        let mut cursor = Cursor::new(place, &one.lists);
-        let prefix = prefix(one);
-        let mut there = prefix.as_deref().map(|prefix| Live::new(lake, prefix));
+        let mut beside = Beside::new(place, one, lake);
         let (mut count, mut bytes) = (0, 0);
         loop {
-            let page = page(&mut cursor, &mut there, lake).await?;
+            let page = beside.page(is_quick(means)).await?;
             if page.is_empty() {
                 break;
             }
-            count += page.len() as u64;
-            bytes += page.iter().map(|(line, _)| line.bytes).sum::<u64>();
-            let copies = futures::iter(page).map(|(line, there)| async move {
-                match of_object(lake, &line, there, means).await? {
-                    Comparison::Equal => Ok(()),
-                    _ => copy(place, lake, line).await,
+            let mut lines = Vec::new();
+            for Looked { line, how, .. } in page {
+                let Some(line) = line else { continue };
+                (count, bytes) = (count + 1, bytes + line.bytes);
+                if how != Comparison::Equal {
+                    lines.push(line);
                 }
-            });
+            }
+            let copies = futures::iter(lines).map(|line| copy(place, lake, line, room));
             copies.buffer_unordered(AT_ONCE).try_collect::<()>().await?;
             watch(Step { what: &one.name, count, bytes });
         }
@@ -278,10 +253,10 @@ async fn write_lake<P: Objects + Sync, O: Objects + Sync>(
     Ok(())
 }
 
-async fn copy(place: &impl Objects, lake: &impl Objects, line: Line) -> Result<(), BackupError> {
+async fn copy(place: &impl Objects, lake: &impl Objects, line: Line, room: &Room) -> Result<(), BackupError> {
+    let _room = room.hold(line.bytes).await;
     let blob = place::Blob { key: place::content(&line.sha256), bytes: line.bytes, sha256: line.sha256 };
     let body = place::read(place, &blob).await?;
-    debug_assert_eq!(ContentHash::of(&body), blob.sha256);
     lake.put(&line.key, &body, Put::Replace).await?;
     Ok(())
 }
@@ -294,11 +269,14 @@ async fn look_at_results(
     let table = Table::Results;
     let mut part = Part::new(table.name());
     for blob in manifest.tables.table(table.name()).into_iter().flat_map(|table| &table.parts) {
-        let rows = tables::rows(place, blob).await?;
-        for chunk in rows.chunks(KEYS_MAX) {
-            let items: Vec<&Item> = chunk.iter().map(|row| &row.item).collect();
+        let mut rows = tables::rows(place, blob).await?;
+        loop {
+            let items = rows.chunk(KEYS_MAX)?;
+            if items.is_empty() {
+                break;
+            }
             for (item, live) in compare::beside(store, table, &items).await? {
-                match compare::of_item(table, item, live.as_ref()) {
+                match compare::of_result(item, live.as_ref()) {
                     Comparison::Missing => part.missing += 1,
                     how => part.note(&item::name(item), how),
                 }
@@ -319,24 +297,33 @@ async fn write_results(
     let over = if means.overwrite { Over::Anything } else { Over::Nothing };
     let mut count = 0;
     for blob in manifest.tables.table(Table::Results.name()).into_iter().flat_map(|table| &table.parts) {
-        let rows = tables::rows(place, blob).await?;
-        let is_anomaly = |item: &Item| item::text(item, "kind") == Some("anomaly");
-        let items: Vec<Item> =
-            rows.into_iter().map(|row| row.item).filter(|item| is_anomaly(item) == anomalies).collect();
-        count += items.len() as u64;
-        let puts = futures::iter(items).map(|item| async move {
-            let item = if item::text(&item, "kind") == Some("state") { compare::rested(&item) } else { item };
-            store.put(Table::Results, &item, over).await.map(drop)
-        });
-        puts.buffer_unordered(AT_ONCE).try_collect::<()>().await?;
-        watch(Step { what: if anomalies { "anomalies" } else { "results" }, count, bytes: 0 });
+        let mut rows = tables::rows(place, blob).await?;
+        loop {
+            let items = rows.chunk(ROWS_AT_ONCE)?;
+            if items.is_empty() {
+                break;
+            }
+            let is_anomaly = |item: &Item| item::text(item, "kind") == Some("anomaly");
+            let items: Vec<Item> = items.into_iter().filter(|item| is_anomaly(item) == anomalies).collect();
+            count += items.len() as u64;
+            let puts = futures::iter(items).map(|item| async move {
+                let item = if item::text(&item, "kind") == Some("state") { compare::rested(&item) } else { item };
+                store.put(Table::Results, &item, over).await.map(drop)
+            });
+            puts.buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+            watch(Step { what: if anomalies { "anomalies" } else { "results" }, count, bytes: 0 });
+        }
     }
     Ok(())
 }
 
 /// The checkpoints that there are already: those of shards that have learned of devices are newer.
-async fn look_at_shards<O: Objects + Sync, S: ItemStore>(
-    all: &[(ShardId, Checkpoint)],
+///
+/// A shard without a record has learned from no stream: what it knows is of `backfill`, or of another restore. The backup's detectors
+/// are the better ones, since they have seen the plant to its last record and know the incidents that come back beside them; they take
+/// its place. What the backup does not know at all is named.
+async fn look_at_shards<P: Objects + Sync, O: Objects + Sync, S: ItemStore>(
+    heritage: &Heritage<'_, P>,
     target: &Target<'_, O, S>,
 ) -> Result<Part, BackupError> {
     let mut part = Part::new(Table::Checkpoints.name());
@@ -344,7 +331,17 @@ async fn look_at_shards<O: Objects + Sync, S: ItemStore>(
         let shard = target.shard(info);
         match target.checkpoint(&shard).await? {
             None => part.missing += 1,
-            Some(live) if live.last_seq == SequenceNumber::ZERO => part.note(&shard.to_string(), Comparison::Equal),
+            Some(live) if live.last_seq == SequenceNumber::ZERO => match target.look(heritage, info, &live).await? {
+                Begun::So => part.note(&shard.to_string(), Comparison::Equal),
+                Begun::Otherwise { more, .. } if more.is_empty() => part.missing += 1,
+                Begun::Otherwise { more, .. } => {
+                    let (count, first) = (more.len(), more.first().map_or("", String::as_str));
+                    let name = format!(
+                        "{shard} was taught {count} devices that the backup has not, such as {first} (by `millrace backfill`, which                          teaches them again afterwards, or by another restore)"
+                    );
+                    part.note(&name, Comparison::Differs);
+                }
+            },
             Some(live) => {
                 let devices = succeed::devices(&LakeOf(target.lake), &live, &target.tenancy).await?;
                 // Pulses alone.
@@ -356,15 +353,20 @@ async fn look_at_shards<O: Objects + Sync, S: ItemStore>(
             }
         }
     }
-    for (shard, checkpoint) in all.iter().filter(|(shard, _)| !target.has(shard)) {
-        match target.checkpoint(shard).await? {
-            None => part.missing += 1,
-            // A peer's stays as it is.
-            Some(live) if shard.region != target.region || live.batch == checkpoint.batch => {
-                part.note(&shard.to_string(), Comparison::Equal);
-            }
-            Some(_) => part.note(&format!("the checkpoint of {shard}"), Comparison::Differs),
-        }
+    for (shard, was) in heritage.all.iter().filter(|(shard, _)| target.open(shard).is_none()) {
+        let Some(live) = target.checkpoint(shard).await? else {
+            part.missing += 1;
+            continue;
+        };
+        let is_same = live == *was || live == Checkpoint { hash_range: None, ..was.clone() };
+        let how = if is_same || compare::is_end_of(&live, was) {
+            Comparison::Equal
+        } else if compare::has_moved_on(&live, was) {
+            Comparison::MovedOn
+        } else {
+            Comparison::Differs
+        };
+        part.note(&format!("the checkpoint of {shard}"), how);
     }
     Ok(part)
 }

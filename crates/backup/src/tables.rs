@@ -1,13 +1,14 @@
 //! The tables of a backup: how they were taken, and what their checkpoints say.
 
 use std::future::Future;
+use std::io::{BufRead as _, BufReader, Cursor, Read as _};
 
 use anomaly_core::Timestamp;
+use flate2::read::MultiGzDecoder;
 use platform::model::{Checkpoint, Epoch, ShardId};
 use serde::{Deserialize, Serialize};
 
-use crate::item::{self, Record, Row};
-use crate::list;
+use crate::item::{self, Item, Record, Row};
 use crate::manifest::Subject;
 use crate::objects::Objects;
 use crate::place::{self, Blob, Id};
@@ -17,6 +18,8 @@ use crate::{BackupError, Watch, sqlite};
 pub const CHECKPOINTS: &str = "checkpoints";
 /// That of the results.
 pub const RESULTS: &str = "results";
+/// Longest line of a part: an item of DynamoDB has 400 KB, which JSON may make some times as much.
+const ROW_BYTES_MAX: u64 = 16 << 20;
 
 /// How tables were taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,13 +103,70 @@ pub trait TakeTables {
     ) -> impl Future<Output = Result<Taken, BackupError>>;
 }
 
+/// The rows of a part, one by one: a part of an export may have more than memory holds.
+#[derive(Debug)]
+pub struct Rows {
+    lines: BufReader<MultiGzDecoder<Cursor<Vec<u8>>>>,
+    name: String,
+    is_over: bool,
+}
+
+impl Rows {
+    /// Those of `packed`, lines of JSON under gzip; `name` is for the message.
+    #[must_use]
+    pub fn new(packed: Vec<u8>, name: &str) -> Self {
+        let lines = BufReader::new(MultiGzDecoder::new(Cursor::new(packed)));
+        Self { lines, name: name.to_owned(), is_over: false }
+    }
+
+    /// The next of them, at most `count_max`; none at the end.
+    ///
+    /// # Errors
+    /// [`BackupError::Damaged`].
+    pub fn chunk(&mut self, count_max: usize) -> Result<Vec<Item>, BackupError> {
+        self.by_ref().take(count_max).map(|row| row.map(|row| row.item)).collect()
+    }
+
+    fn read(&mut self) -> Result<Option<Row>, BackupError> {
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            let wrong = |error: std::io::Error| BackupError::damaged(&self.name, error);
+            let read = self.lines.by_ref().take(ROW_BYTES_MAX + 1).read_until(b'\n', &mut line).map_err(wrong)?;
+            if read == 0 {
+                return Ok(None);
+            }
+            if read as u64 > ROW_BYTES_MAX {
+                return Err(BackupError::damaged(&self.name, format!("a line has more than {ROW_BYTES_MAX} bytes")));
+            }
+            if !line.trim_ascii().is_empty() {
+                return serde_json::from_slice(&line)
+                    .map(Some)
+                    .map_err(|error| BackupError::damaged(&self.name, error));
+            }
+        }
+    }
+}
+
+impl Iterator for Rows {
+    type Item = Result<Row, BackupError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.is_over {
+            return None;
+        }
+        let row = self.read().transpose();
+        self.is_over = !matches!(row, Some(Ok(_)));
+        row
+    }
+}
+
 /// The rows of a part.
 ///
 /// # Errors
 /// [`BackupError::Damaged`], and the place's.
-pub async fn rows(place: &impl Objects, part: &Blob) -> Result<Vec<Row>, BackupError> {
-    let bytes = place::read(place, part).await?;
-    list::lines(&bytes, &part.key)
+pub async fn rows(place: &impl Objects, part: &Blob) -> Result<Rows, BackupError> {
+    Ok(Rows::new(place::read(place, part).await?, &part.key))
 }
 
 /// The newest epoch, if the stream has any.
@@ -117,7 +177,7 @@ pub async fn epoch(place: &impl Objects, taken: &Taken) -> Result<Option<Epoch>,
     let mut newest: Option<Epoch> = None;
     for part in taken.table(CHECKPOINTS).into_iter().flat_map(|table| &table.parts) {
         for row in rows(place, part).await? {
-            if let Ok(Record::Epoch(_, epoch)) = item::of_checkpoints(&row.item) {
+            if let Ok(Record::Epoch(_, epoch)) = item::of_checkpoints(&row?.item) {
                 newest = newest.into_iter().chain([epoch]).max_by_key(|one| one.epoch);
             }
         }
@@ -141,6 +201,7 @@ pub async fn checkpoints(
     }
     for part in taken.table(CHECKPOINTS).into_iter().flat_map(|table| &table.parts) {
         for row in rows(place, part).await? {
+            let row = row?;
             let name = || item::name(&row.item);
             let record = item::of_checkpoints(&row.item)
                 .map_err(|reason| BackupError::damaged(&part.key, format!("{}: {reason}", name())))?;

@@ -3,17 +3,18 @@
 //! From the manifest's own hash down: lists and parts by their hashes, counts by what they have, contents by theirs. Then what the
 //! checkpoints stand on is looked up: each snapshot and segment under its name with the hash that the checkpoint has.
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet};
+use std::{fmt, slice};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use platform::model::ContentHash;
+use platform::model::{Checkpoint, ContentHash, ShardId};
 
 use crate::item;
 use crate::list::{Cursor, LINES_MAX, Line};
 use crate::manifest::{Manifest, Sealed};
 use crate::objects::Objects;
 use crate::place;
+use crate::room::Room;
 use crate::scan::Table;
 use crate::tables::{self, How};
 use crate::{BackupError, Step, Watch, area, sqlite};
@@ -73,21 +74,22 @@ pub async fn verify<P: Objects + Sync>(
     place: &P,
     sealed: &Sealed,
     is_quick: bool,
-    mut tell: impl FnMut(Finding),
+    tell: impl FnMut(Finding),
     watch: Watch<'_>,
 ) -> Result<Totals, BackupError> {
-    let manifest = &sealed.manifest;
+    let (manifest, room) = (&sealed.manifest, &Room::new());
     let mut totals = Totals::default();
-    let mut stands_on = BTreeMap::new();
+    let mut told = Told { tell, count: 0, stands_on: BTreeMap::new(), lost: BTreeSet::new() };
+    tables_of(place, manifest, &mut totals, &mut told).await?;
+    let mut living = Vec::new();
     match tables::checkpoints(place, &manifest.tables, &manifest.subject).await {
-        Ok(all) => {
-            let living = tables::living(&all, &manifest.subject);
-            stands_on = area::named(&living);
-            totals.shards = living.len() as u64;
-        }
-        Err(error) => found(error, &mut tell)?,
+        Ok(all) => living = tables::living(&all, &manifest.subject),
+        // The tables were read before, and it is told what is wrong with them.
+        Err(BackupError::Damaged { .. } | BackupError::Database { .. }) if told.count > 0 => {}
+        Err(error) => told.found(error)?,
     }
-    tables_of(place, manifest, &mut totals, &mut tell).await?;
+    told.stands_on = area::named(&living);
+    let mut sought = told.stands_on.clone();
     for one in &manifest.lake {
         let counted = (totals.objects, totals.bytes);
         let mut cursor = Cursor::new(place, &one.lists);
@@ -97,7 +99,7 @@ pub async fn verify<P: Objects + Sync>(
                 match cursor.take().await {
                     Ok(Some(line)) => lines.push(line),
                     Ok(None) => break,
-                    Err(error) => found(error, &mut tell)?,
+                    Err(error) => told.found(error)?,
                 }
             }
             if lines.is_empty() {
@@ -106,14 +108,14 @@ pub async fn verify<P: Objects + Sync>(
             for line in &lines {
                 totals.objects += 1;
                 totals.bytes += line.bytes;
-                if let Some(expected) = stands_on.remove(&line.key).filter(|expected| *expected != line.sha256) {
+                if let Some(expected) = sought.remove(&line.key).filter(|expected| *expected != line.sha256) {
                     let detail = format!("it has SHA-256 {}, and its checkpoint says {expected}", line.sha256);
-                    tell(Finding { kind: Kind::Damaged, what: line.key.clone(), detail });
+                    told.tell(Finding { kind: Kind::Damaged, what: line.key.clone(), detail });
                 }
             }
-            let looked = stream::iter(lines).map(|line| look(place, line, is_quick)).buffered(AT_ONCE);
+            let looked = stream::iter(lines).map(|line| look(place, line, is_quick, room)).buffered(AT_ONCE);
             let wrong: Vec<Option<Finding>> = looked.try_collect().await?;
-            wrong.into_iter().flatten().for_each(&mut tell);
+            wrong.into_iter().flatten().for_each(|finding| told.tell(finding));
             watch(Step { what: &one.name, count: totals.objects, bytes: totals.bytes });
         }
         let counted = (totals.objects - counted.0, totals.bytes - counted.1);
@@ -122,33 +124,56 @@ pub async fn verify<P: Objects + Sync>(
                 "its lists have {} objects of {} bytes, and the manifest says {} of {}",
                 counted.0, counted.1, one.objects, one.bytes
             );
-            tell(Finding { kind: Kind::Damaged, what: one.name.clone(), detail });
+            told.tell(Finding { kind: Kind::Damaged, what: one.name.clone(), detail });
         }
     }
-    for (key, _) in stands_on {
+    for (key, _) in sought {
         let detail = "a checkpoint stands on it, and the backup has it not: its shard cannot go on".to_owned();
-        tell(Finding { kind: Kind::Missing, what: key, detail });
+        told.tell(Finding { kind: Kind::Missing, what: key, detail });
     }
     for document in &manifest.documents {
         if let Err(error) = place::read(place, &document.blob).await {
-            found(error, &mut tell)?;
+            told.found(error)?;
         }
     }
+    let is_lost =
+        |one: &(ShardId, Checkpoint)| area::named(slice::from_ref(one)).keys().any(|key| told.lost.contains(key));
+    totals.shards = living.iter().filter(|one| !is_lost(one)).count() as u64;
     Ok(totals)
 }
 
-/// What is damaged is a finding; the rest is an error.
-fn found(error: BackupError, tell: &mut impl FnMut(Finding)) -> Result<(), BackupError> {
-    match error {
-        BackupError::Damaged { place, reason } => {
-            tell(Finding { kind: Kind::Damaged, what: place, detail: reason });
-            Ok(())
+/// What was told so far.
+struct Told<F> {
+    tell: F,
+    count: u64,
+    /// What checkpoints stand on.
+    stands_on: BTreeMap<String, ContentHash>,
+    /// What of that is not as it was.
+    lost: BTreeSet<String>,
+}
+
+impl<F: FnMut(Finding)> Told<F> {
+    fn tell(&mut self, finding: Finding) {
+        self.count += 1;
+        if self.stands_on.contains_key(&finding.what) {
+            self.lost.insert(finding.what.clone());
         }
-        other => Err(other),
+        (self.tell)(finding);
+    }
+
+    /// What is damaged is a finding; the rest is an error.
+    fn found(&mut self, error: BackupError) -> Result<(), BackupError> {
+        let (what, detail) = match error {
+            BackupError::Damaged { place, reason } => (place, reason),
+            BackupError::Database { path, source } => (path, source.to_string()),
+            other => return Err(other),
+        };
+        self.tell(Finding { kind: Kind::Damaged, what, detail });
+        Ok(())
     }
 }
 
-async fn look(place: &impl Objects, line: Line, is_quick: bool) -> Result<Option<Finding>, BackupError> {
+async fn look(place: &impl Objects, line: Line, is_quick: bool, room: &Room) -> Result<Option<Finding>, BackupError> {
     let key = place::content(&line.sha256);
     let finding = |kind, detail: String| Some(Finding { kind, what: line.key.clone(), detail });
     if is_quick {
@@ -160,6 +185,7 @@ async fn look(place: &impl Objects, line: Line, is_quick: bool) -> Result<Option
             Some(_) => None,
         });
     }
+    let _room = room.hold(line.bytes).await;
     Ok(match place.read(&key).await? {
         None => finding(Kind::Missing, format!("{key} is not there")),
         Some(bytes) => {
@@ -173,7 +199,7 @@ async fn tables_of(
     place: &impl Objects,
     manifest: &Manifest,
     totals: &mut Totals,
-    tell: &mut impl FnMut(Finding),
+    told: &mut Told<impl FnMut(Finding)>,
 ) -> Result<(), BackupError> {
     let taken = &manifest.tables;
     if taken.how == How::Database {
@@ -189,16 +215,13 @@ async fn tables_of(
                 totals.rows = counts.iter().map(|(_, rows)| rows).sum();
                 totals.anomalies = counts.iter().find(|(table, _)| *table == "anomalies").map_or(0, |(_, rows)| *rows);
             }
-            Err(BackupError::Database { path, source }) => {
-                tell(Finding { kind: Kind::Damaged, what: path, detail: source.to_string() });
-            }
-            Err(error) => found(error, tell)?,
+            Err(error) => told.found(error)?,
         }
         return Ok(());
     }
     for table in Table::ALL {
         let Some(parts) = taken.table(table.name()) else {
-            tell(Finding {
+            told.tell(Finding {
                 kind: Kind::Missing,
                 what: table.name().to_owned(),
                 detail: "the manifest has it not".into(),
@@ -210,12 +233,19 @@ async fn tables_of(
             let read = match tables::rows(place, part).await {
                 Ok(read) => read,
                 Err(error) => {
-                    found(error, tell)?;
+                    told.found(error)?;
                     continue;
                 }
             };
-            rows += read.len() as u64;
             for row in read {
+                let row = match row {
+                    Ok(row) => row,
+                    Err(error) => {
+                        told.found(error)?;
+                        break;
+                    }
+                };
+                rows += 1;
                 let record = match table {
                     Table::Checkpoints => item::of_checkpoints(&row.item),
                     Table::Results => item::of_results(&row.item),
@@ -223,14 +253,14 @@ async fn tables_of(
                 match record {
                     Ok(item::Record::Anomaly(_)) => totals.anomalies += 1,
                     Ok(_) => {}
-                    Err(detail) => tell(Finding { kind: Kind::Damaged, what: item::name(&row.item), detail }),
+                    Err(detail) => told.tell(Finding { kind: Kind::Damaged, what: item::name(&row.item), detail }),
                 }
             }
         }
         totals.rows += rows;
         if rows != parts.rows {
             let detail = format!("its parts have {rows} rows, and the manifest says {}", parts.rows);
-            tell(Finding { kind: Kind::Damaged, what: parts.name.clone(), detail });
+            told.tell(Finding { kind: Kind::Damaged, what: parts.name.clone(), detail });
         }
     }
     Ok(())

@@ -10,6 +10,7 @@ mod place;
 mod pruned;
 mod restored;
 mod verified;
+mod warned;
 
 use backup::Step;
 use indicatif::ProgressBar;
@@ -36,6 +37,7 @@ pub(crate) enum Command {
 /// # Errors
 /// What the crate `backup` says; the place or what is to be copied cannot be reached.
 pub(crate) fn run(command: &Command, ui: &Ui) -> anyhow::Result<()> {
+    warned::listen();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match command {

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use platform::ports::StoreError;
 
-use super::bucket::Bucket;
+use super::export::Exports;
 use super::{failed, value};
 use crate::item::{self, Item};
 use crate::objects::Objects;
@@ -29,13 +29,13 @@ pub struct Tables {
     results: String,
     checkpoints: String,
     /// Where DynamoDB can export to.
-    pub(super) exports: Option<Bucket>,
+    pub(super) exports: Option<Exports>,
 }
 
 impl Tables {
     /// Tables of these names. `exports` is the place of the backup, where it is a bucket.
     #[must_use]
-    pub fn new(dynamodb: aws_sdk_dynamodb::Client, results: &str, checkpoints: &str, exports: Option<Bucket>) -> Self {
+    pub fn new(dynamodb: aws_sdk_dynamodb::Client, results: &str, checkpoints: &str, exports: Option<Exports>) -> Self {
         Self { dynamodb, results: results.to_owned(), checkpoints: checkpoints.to_owned(), exports }
     }
 

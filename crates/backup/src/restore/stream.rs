@@ -1,11 +1,12 @@
 //! The checkpoints of a stream that was made anew, and the epoch in which they count.
 
-use kinesis_scorer::succeed::{self, Succession, Successor};
+use kinesis_scorer::succeed::{self, Successor};
 use platform::model::{Checkpoint, Epoch, HashRange, ShardId, ShardInfo};
 use platform::ports::StoreError;
 use telemetry::sequence::SequenceNumber;
 
-use super::{Means, Target};
+use super::{Means, Target, Went};
+use crate::heritage::{Begun, Heritage};
 use crate::item::{self, Item, Record};
 use crate::manifest::Manifest;
 use crate::objects::Objects;
@@ -46,12 +47,12 @@ pub(super) async fn begin_epoch<O: Objects + Sync, S: ItemStore>(
 }
 
 impl<O: Objects + Sync, S: ItemStore> Target<'_, O, S> {
-    pub(super) fn shard(&self, info: &ShardInfo) -> ShardId {
+    pub(crate) fn shard(&self, info: &ShardInfo) -> ShardId {
         ShardId { region: self.region.clone(), stream: self.stream.clone(), shard: info.shard.clone() }
     }
 
     /// Shards that no other comes from.
-    pub(super) fn open_shards(&self) -> impl Iterator<Item = &ShardInfo> {
+    pub(crate) fn open_shards(&self) -> impl Iterator<Item = &ShardInfo> {
         let is_parent = |info: &ShardInfo| {
             let of = |child: &ShardInfo| [&child.parent, &child.adjacent_parent].contains(&&Some(info.shard.clone()));
             self.shards.iter().any(of)
@@ -59,8 +60,24 @@ impl<O: Objects + Sync, S: ItemStore> Target<'_, O, S> {
         self.shards.iter().filter(move |info| !is_parent(info))
     }
 
-    pub(super) fn has(&self, shard: &ShardId) -> bool {
-        self.open_shards().any(|info| self.shard(info) == *shard)
+    /// The shard, if it is one of those.
+    pub(crate) fn open(&self, shard: &ShardId) -> Option<&ShardInfo> {
+        self.open_shards().find(|info| self.shard(info) == *shard)
+    }
+
+    /// How a shard that has no record yet stands to what the backup gives it.
+    pub(crate) async fn look<P: Objects + Sync>(
+        &self,
+        heritage: &Heritage<'_, P>,
+        info: &ShardInfo,
+        live: &Checkpoint,
+    ) -> Result<Begun, BackupError> {
+        let snapshot = match &live.snapshot {
+            Some(snapshot) => self.lake.read(snapshot.object.key.as_str()).await?,
+            None => None,
+        };
+        let (shard, range) = (self.shard(info), HashRange::from(info.hash_range));
+        heritage.look(&shard, range, live, snapshot.as_deref(), &self.tenancy).await
     }
 
     pub(super) async fn checkpoint(&self, shard: &ShardId) -> Result<Option<Checkpoint>, BackupError> {
@@ -88,29 +105,38 @@ impl<O: Objects + Sync, S: ItemStore> Target<'_, O, S> {
     }
 
     /// One shard begins with what the former ones knew.
-    pub(super) async fn succeed(
+    pub(super) async fn succeed<P: Objects + Sync>(
         &self,
         info: &ShardInfo,
-        all: &[(ShardId, Checkpoint)],
-        living: &[(ShardId, Checkpoint)],
+        heritage: &Heritage<'_, P>,
         epoch: u64,
         watch: Watch<'_>,
-    ) -> Result<Succession, BackupError> {
+    ) -> Result<Went, BackupError> {
         let shard = self.shard(info);
-        let namesake = all.iter().find(|(former, _)| *former == shard).map(|(_, checkpoint)| checkpoint);
+        let namesake = heritage.namesake(&shard);
         for _ in 0..ATTEMPTS_MAX {
-            let live = self.checkpoint(&shard).await?;
+            let mut live = self.checkpoint(&shard).await?;
             let expected = live.as_ref().map(|live| live.version);
+            let mut replaced = 0;
+            if let Some(live) = live.as_mut().filter(|live| live.last_seq == SequenceNumber::ZERO)
+                && let Begun::Otherwise { devices, .. } = self.look(heritage, info, live).await?
+            {
+                replaced = devices;
+                // It goes, and need not be there to be read.
+                live.snapshot = None;
+            }
             let range = HashRange::from(info.hash_range);
             let successor = Successor { shard: shard.clone(), range, live: live.clone(), epoch };
-            let done = succeed::succeed(&LakeOf(self.lake), living, namesake, &successor, &self.tenancy).await?;
+            let world = LakeOf(self.lake);
+            let done = succeed::succeed(&world, &heritage.living, namesake, &successor, &self.tenancy).await?;
             watch(Step { what: &info.shard, count: done.devices as u64, bytes: 0 });
+            let went = Went { shard: info.shard.clone(), devices: done.devices, newer: done.newer, replaced };
             if live.as_ref() == Some(&done.next) {
-                return Ok(done);
+                return Ok(went);
             }
             let over = expected.map_or(Over::Nothing, Over::Version);
             if self.items.put(Table::Checkpoints, &encode(&shard, &done.next)?, over).await? {
-                return Ok(done);
+                return Ok(went);
             }
         }
         Err(BackupError::Refused(format!(

@@ -8,12 +8,13 @@ use anomaly_core::Timestamp;
 use backup::BackupError;
 use backup::folder::Folder;
 use backup::manifest::{self, Subject, choose, ids};
-use backup::objects::{Objects as _, Put};
+use backup::objects::{Became, Found, Objects, Put};
 use backup::place::{Id, OBJECTS, Trust};
 use backup::prune::{self, prune};
 use backup::restore::{Means, folder};
 use backup::{compare, sqlite};
 use platform::embedded::Local;
+use platform::ports::StoreError;
 use tempfile::tempdir;
 
 use super::cut::Cut;
@@ -294,6 +295,99 @@ async fn a_backup_that_is_being_made_is_not_pruned() {
         prune(&place, means, now, &quiet).await.unwrap();
         assert!(ids(&place).await.unwrap().contains(&open[0]), "a whole one of another Region is no newer one of this");
     }
+}
+
+#[tokio::test]
+async fn a_run_that_another_has_overtaken_is_not_pruned_while_it_is_at_work() {
+    let (dir, at) = (tempdir().unwrap(), tempdir().unwrap());
+    plant(dir.path(), 60).await;
+    let place = Folder::new(at.path());
+    let left = AtomicUsize::new(30);
+    assert!(back_up(dir.path(), &Cut::new(&place, &left, false), 60).await.is_err());
+    let overtaken = ids(&place).await.unwrap().remove(0);
+    // One that reads all again does not take it up.
+    back_up_as(subject(), dir.path(), &place, 61, Trust::Hash).await.unwrap();
+    let before = place.page("", "", 10_000).await.unwrap();
+    let now = later(&place).await;
+    let refused = prune(&place, KEEP_ONE, now, &quiet).await.unwrap_err().to_string();
+    assert!(refused.contains(overtaken.as_str()) && refused.contains("--force"), "{refused}");
+    assert_eq!(place.page("", "", 10_000).await.unwrap(), before);
+    let later = Timestamp::from_millis(now.millis() + 25 * 3_600_000).unwrap();
+    assert_eq!(prune(&place, KEEP_ONE, later, &quiet).await.unwrap().backups, [overtaken]);
+}
+
+/// A place where somebody begins a backup when the first object is removed.
+struct Meanwhile<'o> {
+    place: &'o Folder,
+    begun: &'o Id,
+}
+
+impl Objects for Meanwhile<'_> {
+    fn name(&self) -> String {
+        self.place.name()
+    }
+    async fn page(&self, prefix: &str, after: &str, count_max: usize) -> Result<Vec<Found>, StoreError> {
+        self.place.page(prefix, after, count_max).await
+    }
+    async fn folders(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        self.place.folders(prefix).await
+    }
+    async fn read(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.place.read(key).await
+    }
+    async fn measure(&self, key: &str) -> Result<Option<u64>, StoreError> {
+        self.place.measure(key).await
+    }
+    async fn put(&self, key: &str, body: &[u8], how: Put) -> Result<Became, StoreError> {
+        self.place.put(key, body, how).await
+    }
+    async fn remove(&self, key: &str) -> Result<(), StoreError> {
+        self.place.put(&self.begun.key("begun.json"), b"{}", Put::New).await?;
+        self.place.remove(key).await
+    }
+}
+
+#[tokio::test]
+async fn a_backup_that_begins_while_old_ones_go_keeps_all_contents() {
+    let (dir, at) = (tempdir().unwrap(), tempdir().unwrap());
+    plant(dir.path(), 60).await;
+    let place = Folder::new(at.path());
+    back_up(dir.path(), &place, 60).await.unwrap();
+    // Of what the first has, the second needs nothing of the database, and the newcomer may find anything.
+    send(&Local::open(dir.path()).unwrap(), 60, 80, 61).await;
+    let bronze = dir.path().join("lake/bronze");
+    fs::rename(&bronze, dir.path().join("gone")).unwrap();
+    back_up(dir.path(), &place, 90).await.unwrap();
+    let contents = place.page(OBJECTS, "", 10_000).await.unwrap();
+    let now = later(&place).await;
+    let begun = Id::parse("elsewhere-1").unwrap();
+    let refused =
+        prune(&Meanwhile { place: &place, begun: &begun }, KEEP_ONE, now, &quiet).await.unwrap_err().to_string();
+    assert!(refused.contains("`elsewhere-1` is not whole"), "{refused}");
+    assert_eq!(place.page(OBJECTS, "", 10_000).await.unwrap(), contents);
+    // What was begun upon was finished: the old one has gone, and the next run sweeps what nobody has.
+    place.remove(&begun.key("begun.json")).await.unwrap();
+    assert!(prune(&place, KEEP_ONE, now, &quiet).await.unwrap().objects > 0);
+    assert!(place.page(OBJECTS, "", 10_000).await.unwrap().len() < contents.len());
+}
+
+#[tokio::test]
+async fn without_a_list_of_a_backup_that_stays_nothing_is_pruned() {
+    let (dir, at) = (tempdir().unwrap(), tempdir().unwrap());
+    plant(dir.path(), 60).await;
+    let place = Folder::new(at.path());
+    back_up(dir.path(), &place, 60).await.unwrap();
+    let made = back_up(dir.path(), &place, 61).await.unwrap();
+    let list = &made.sealed.manifest.lake.iter().find(|area| area.name == "bronze").unwrap().lists[0];
+    let good = place.read(&list.key).await.unwrap().unwrap();
+    place.remove(&list.key).await.unwrap();
+    let before = place.page("", "", 10_000).await.unwrap();
+    let refused = prune(&place, KEEP_ONE, later(&place).await, &quiet).await.unwrap_err();
+    assert!(matches!(&refused, BackupError::Damaged { place, .. } if *place == list.key), "{refused}");
+    assert_eq!(place.page("", "", 10_000).await.unwrap(), before, "who finds the list again has its contents");
+    place.put(&list.key, &good, Put::New).await.unwrap();
+    prune(&place, KEEP_ONE, later(&place).await, &quiet).await.unwrap();
+    assert_eq!(wrong(&place).await.unwrap().0, []);
 }
 
 #[tokio::test]

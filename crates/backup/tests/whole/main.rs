@@ -3,5 +3,7 @@
 
 mod cut;
 mod environment;
+#[cfg(feature = "aws")]
+mod export;
 mod machine;
 mod plant;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use account::{Access, in_region};
-use backup::aws::{Bucket, Tables};
+use backup::aws::{Bucket, Exports, Tables};
 use backup::manifest::{StreamFacts, Subject};
 use backup::restore::Target;
 use deployment::aws::Aws as Stacks;
@@ -18,7 +18,6 @@ use tenancy::issue::held;
 use tenancy::names::Tenant;
 use tenancy::registry::Registry as _;
 
-use super::place::At;
 use crate::backfill::aws::find;
 use crate::deploy::Where;
 
@@ -47,18 +46,14 @@ pub(super) struct Live {
 }
 
 impl Live {
-    /// Finds it. Where tables are taken to a bucket, DynamoDB can export them there.
+    /// Finds it. `exports` is where DynamoDB can export its tables to.
     ///
     /// # Errors
     /// AWS cannot be asked, or the environment has no storage or no pipeline.
-    pub(super) async fn open(environment: &str, place: &Where, at: Option<&At>) -> anyhow::Result<Self> {
+    pub(super) async fn open(environment: &str, place: &Where, exports: Option<Exports>) -> anyhow::Result<Self> {
         let found = find(environment, place, None).await?;
         let settings = found.world.settings();
         let Access { config, is_elsewhere, .. } = Access::find(&place.place(), PATIENCE).await?;
-        let exports = match at {
-            Some(At::Bucket(bucket)) => Some(bucket.clone()),
-            _ => None,
-        };
         let dynamodb = aws_sdk_dynamodb::Client::new(&config);
         Ok(Self {
             lake: Bucket::new(client(&config, is_elsewhere), &settings.bucket, ""),

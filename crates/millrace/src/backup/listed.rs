@@ -1,6 +1,7 @@
 //! `backup list`: what lies at a place.
 
 use backup::manifest::{ids, load};
+use backup::objects::Objects as _;
 
 use super::place::AtOptions;
 use crate::output::Cell;
@@ -21,7 +22,11 @@ pub(super) async fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
     let at = args.at.open().await?;
     let columns = vec!["backup", "begun", "environment", "region", "tables", "rows", "objects", "bytes", "whole"];
     let mut rows = ui.rows(columns)?;
-    for id in ids(&at).await? {
+    let all = ids(&at).await?;
+    if all.is_empty() {
+        ui.note(format_args!("{} has no backups", at.name()));
+    }
+    for id in all {
         let nothing = |whole: String| {
             let mut cells = vec![Cell::text(id.as_str().to_owned())];
             cells.extend((0..7).map(|_| Cell::Nothing));

@@ -13,9 +13,9 @@ use crate::output::Cell;
 use crate::ui::Ui;
 
 const HELP: &str = "\
-The tables are taken first, as they are at one instant where DynamoDB exports them (point-in-time recovery is on, and --at is a
-bucket), else item by item; the lake is copied then. A second backup at the same place copies what is new. What was cut off is
-taken up by the same command.
+The tables are taken first, each as it is at one instant where DynamoDB exports them (point-in-time recovery is on, and --at is a
+bucket), else item by item, which is said; the lake is copied then. A second backup at the same place copies what is new. What was
+cut off is taken up by the same command.
 
 Private keys of devices are in no backup: nobody but the device has them.
 
@@ -32,6 +32,10 @@ pub(crate) struct Args {
     /// Read every object again, and write anew what is damaged at the place
     #[arg(long)]
     reread: bool,
+    /// The account that the bucket of --at belongs to, if it is another than the environment's: DynamoDB exports there only if told
+    #[cfg(feature = "aws")]
+    #[arg(long, value_name = "ACCOUNT", value_parser = account)]
+    at_account: Option<String>,
     #[command(flatten)]
     at: AtOptions,
 }
@@ -48,7 +52,11 @@ pub(super) async fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
     let watch = |step: backup::Step<'_>| show(&bar, &step);
     #[cfg(feature = "aws")]
     if let Some(environment) = &args.of.environment {
-        let live = super::aws::Live::open(environment, &args.at.aws, Some(&at)).await?;
+        let exports = match &at {
+            At::Bucket(to) => Some(backup::aws::Exports { to: to.clone(), owner: args.at_account.clone() }),
+            At::Folder(_) => None,
+        };
+        let live = super::aws::Live::open(environment, &args.at.aws, exports).await?;
         let documents = super::aws::documents(environment, &args.at.aws).await?;
         let source =
             Source { subject: live.subject(environment), lake: &live.lake, tables: &live.items, documents: &documents };
@@ -64,6 +72,13 @@ pub(super) async fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
     let made = create(&source, &at, now, trust, &watch).await?;
     bar.finish_and_clear();
     print(&made, &at, ui)
+}
+
+/// The number of an account.
+#[cfg(feature = "aws")]
+fn account(text: &str) -> Result<String, String> {
+    let is_number = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number { Ok(text.to_owned()) } else { Err("the number of an account has 12 digits".to_owned()) }
 }
 
 fn print(made: &Made, at: &At, ui: &Ui) -> anyhow::Result<()> {

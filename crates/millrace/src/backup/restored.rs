@@ -3,10 +3,10 @@
 use anyhow::Context as _;
 use backup::manifest::choose;
 use backup::place::Id;
-use backup::restore::{self, Means, Restored};
+use backup::restore::{self, Means, Restored, Went};
 
 use super::place::{AtOptions, LEDGER, OfOptions, id, lake};
-use super::verified::{against_dir, print};
+use super::verified::{against_dir, moved_on, print};
 use super::{bar, show};
 use crate::output::Cell;
 use crate::ui::Ui;
@@ -15,6 +15,9 @@ const HELP: &str = "\
 Into a folder, or into an environment that `millrace deploy` has made, before its tenants' devices are let in. What is there and
 not as in the backup is named, and nothing is done, unless --overwrite. The same command goes on where it was cut off. Afterwards
 everything is compared.
+
+What `millrace backfill` has taught a shard that has no record yet gives way to what the backup knows of the same devices. Devices
+that the backup does not know are named; after --overwrite the same backfill teaches them again.
 
 An environment has a new stream, perhaps in another Region: its shards begin with the devices of the former ones, and its first
 record is scored with what was known of them.
@@ -55,6 +58,12 @@ pub(super) async fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
     let manifest = &sealed.manifest;
     let means = Means { overwrite: args.overwrite, is_rehearsal: args.dry_run };
     ui.note(format_args!("backup `{}` of {}", manifest.id.as_str(), manifest.begun));
+    for key in &manifest.missing {
+        ui.warn(format_args!(
+            "`{key}` was not in the lake any more when the backup was made, and a checkpoint stands on it: its shard cannot go on from \
+             this backup, use an earlier one (`millrace backup list`)"
+        ));
+    }
     let bar = bar(ui);
     let watch = |step: backup::Step<'_>| show(&bar, &step);
     #[cfg(feature = "aws")]
@@ -66,7 +75,7 @@ pub(super) async fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
         if args.dry_run {
             return Ok(());
         }
-        return print(&super::verified::against(&at, &sealed, &live.lake, &live.items, false, ui).await?, ui);
+        return print(&super::verified::against(&at, &sealed, &live, false, ui).await?, ui);
     }
     let dir = args.of.dir();
     let restored = restore::folder(&at, manifest, &dir, &lake(&dir), means, &watch).await?;
@@ -91,13 +100,18 @@ fn told(restored: &Restored, is_rehearsal: bool, ui: &Ui) -> anyhow::Result<()> 
     ui.note(format_args!(
         "{missing} objects and rows {verb} brought back, {equal} were there, {differs} {verb} replaced"
     ));
-    for (shard, devices, newer) in &restored.shards {
+    for Went { shard, devices, newer, replaced } in &restored.shards {
         let own = if *newer > 0 { format!(", beside {newer} that it has learned itself") } else { String::new() };
-        ui.note(format_args!("{shard} goes on with {devices} devices{own}"));
+        let former = match replaced {
+            0 => String::new(),
+            _ => format!(", in the place of {replaced} that it was taught before its first record"),
+        };
+        ui.note(format_args!("{shard} goes on with {devices} devices{own}{former}"));
     }
     if !is_rehearsal {
         return Ok(());
     }
+    moved_on(&restored.before, ui);
     let mut rows = ui.rows(vec!["part", "brought_back", "there", "replaced", "such_as"])?;
     for part in &restored.before {
         rows.push(&[

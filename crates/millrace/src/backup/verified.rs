@@ -8,6 +8,7 @@ use backup::place::Id;
 use backup::sqlite;
 use backup::tables::How;
 use backup::verify::{Finding, verify};
+use platform::embedded::Local;
 
 use super::place::{At, AtOptions, id, lake};
 use super::{bar, show, size};
@@ -70,7 +71,7 @@ pub(super) async fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
     #[cfg(feature = "aws")]
     if let Some(environment) = &args.against {
         let live = super::aws::Live::open(environment, &args.at.aws, None).await?;
-        return print(&against(&at, &sealed, &live.lake, &live.items, args.quick, ui).await?, ui);
+        return print(&against(&at, &sealed, &live, args.quick, ui).await?, ui);
     }
     if let Some(dir) = &args.against_dir {
         return print(&against_dir(&at, &sealed, dir, args.quick, ui).await?, ui);
@@ -124,6 +125,8 @@ pub(super) async fn against_dir(
     }
     let bar = bar(ui);
     let watch = |step: backup::Step<'_>| show(&bar, &step);
+    // Whoever names a wrong folder wants to hear that, and not that all is missing.
+    drop(Local::open_read_only(dir)?);
     let mut parts = compare::lake(at, manifest, &lake(dir), is_quick, &watch).await?;
     let database = sqlite::assemble(at, &manifest.tables).await?;
     for one in sqlite::compare(&sqlite::path(database.path()), &sqlite::path(dir))? {
@@ -139,8 +142,7 @@ pub(super) async fn against_dir(
 pub(super) async fn against(
     at: &At,
     sealed: &Sealed,
-    lake: &backup::aws::Bucket,
-    items: &backup::aws::Tables,
+    live: &super::aws::Live,
     is_quick: bool,
     ui: &Ui,
 ) -> anyhow::Result<Vec<Part>> {
@@ -150,10 +152,21 @@ pub(super) async fn against(
     }
     let bar = bar(ui);
     let watch = |step: backup::Step<'_>| show(&bar, &step);
-    let mut parts = compare::lake(at, manifest, lake, is_quick, &watch).await?;
-    parts.extend(compare::items(at, manifest, items, &watch).await?);
+    let mut parts = compare::lake(at, manifest, &live.lake, is_quick, &watch).await?;
+    parts.extend(compare::items(at, manifest, &live.target(), &watch).await?);
     bar.finish_and_clear();
     Ok(parts)
+}
+
+/// Says what goes on beside the backup, and is no difference.
+pub(super) fn moved_on(parts: &[Part], ui: &Ui) {
+    let count: u64 = parts.iter().map(|one| one.moved_on).sum();
+    if count > 0 {
+        ui.note(format_args!(
+            "{count} checkpoints have moved on since the backup, of the other Region or of shards that the stream has closed: they \
+             stay as they are, and that is no difference"
+        ));
+    }
 }
 
 /// How the parts compare.
@@ -161,7 +174,7 @@ pub(super) async fn against(
 /// # Errors
 /// One is not equal.
 pub(super) fn print(parts: &[Part], ui: &Ui) -> anyhow::Result<()> {
-    let mut rows = ui.rows(vec!["part", "equal", "missing", "differs", "newer", "such_as"])?;
+    let mut rows = ui.rows(vec!["part", "equal", "missing", "differs", "newer", "moved_on", "such_as"])?;
     for part in parts {
         rows.push(&[
             Cell::text(&part.name),
@@ -169,12 +182,14 @@ pub(super) fn print(parts: &[Part], ui: &Ui) -> anyhow::Result<()> {
             Cell::Number(part.missing as f64),
             Cell::Number(part.differs as f64),
             Cell::Number(part.newer as f64),
+            Cell::Number(part.moved_on as f64),
             Cell::perhaps(part.names.first()),
         ])?;
     }
     rows.finish()?;
     let count = |of: fn(&Part) -> u64| parts.iter().map(of).sum::<u64>();
     let (missing, differs, newer) = (count(|one| one.missing), count(|one| one.differs), count(|one| one.newer));
+    moved_on(parts, ui);
     anyhow::ensure!(
         parts.iter().all(Part::is_equal),
         "not equal: {missing} are missing in what is live, {differs} differ, {newer} are newer than the backup"

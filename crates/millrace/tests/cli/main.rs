@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper of a test ends the test")]
 
 mod alerts;
+mod backup;
 mod bad_input;
 mod esm;
 mod eval;
