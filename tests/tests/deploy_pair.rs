@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ReplicationStatus;
-use e2e::{Carried, Playing, Side, Twins, World};
+use e2e::{Carried, IMAGES, Playing, Side, Twins, World, push_images};
 use serde_json::Value;
 
 const QUIET: Duration = Duration::from_secs(20);
@@ -98,13 +98,13 @@ async fn a_step_at_a_time_each_run_says_which_is_the_next() -> Result<()> {
 }
 
 /// Publishes a model in the primary and deploys it, and a second tenant, there alone.
-async fn deploy_in_one(twins: &Twins, version: u32) -> Result<()> {
+async fn deploy_in_one(twins: &Twins, version: u32, digest: &str) -> Result<()> {
     let data = format!("models/acme/heat/{version}/model.millrace");
     let put = twins.world(Side::Primary).s3.put_object().bucket(twins.lake(Side::Primary)).key(&data);
     put.body(ByteStream::from_static(b"artifact")).send().await.context("cannot store the artifact")?;
-    let digest = format!("models:ModelDigest=sha256:{}", version.to_string().repeat(64));
+    let (repository, digest) = (format!("models:ModelRepository={IMAGES}"), format!("models:ModelDigest={digest}"));
     let data = format!("models:ModelData={data}");
-    let model = ["-p", "models:ModelRepository=millrace", "-p", &digest, "-p", &data];
+    let model = ["-p", &repository, "-p", &digest, "-p", &data];
     let rest = ["-p", "models:EndpointInstance=ml.c7i.large", "-p", "models:S3PathStyle=true", "--tenant", "bolt"];
     twins.deploy_with(Side::Primary, &[&model[..], &rest].concat()).map(drop)
 }
@@ -130,8 +130,10 @@ async fn models_and_tenants_that_one_region_alone_has_are_brought_over() -> Resu
     let Some(twins) = Twins::deploy("sync-stacks", PLAYING, "acme", &[]).await? else { return Ok(()) };
     let (models, tenant) = (twins.named("models"), twins.named("tenant-bolt"));
     // The artifact is not there yet: the model waits for it, the rest does not.
+    let releases = ["1", "2"];
+    let [digest, next] = push_images(twins.world(Side::Primary), releases)?;
     twins.link().pause(Side::Primary, Carried::Lake);
-    deploy_in_one(&twins, 1).await?;
+    deploy_in_one(&twins, 1, &digest).await?;
     let (would, code) = synced(&twins, &["--dry-run"])?;
     ensure!(parameters(twins.world(Side::Other), &tenant).is_err(), "a dry run made {tenant}");
     let (did, _) = synced(&twins, &[])?;
@@ -142,6 +144,11 @@ async fn models_and_tenants_that_one_region_alone_has_are_brought_over() -> Resu
 
     twins.link().resume(Side::Primary, Carried::Lake);
     twins.link().until_quiet(QUIET).await?;
+    // Nor is its image.
+    let refused = twins.millrace(Side::Primary, &["dr", "sync"], &["--output", "json"])?;
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    ensure!(refused.status.code() == Some(1) && said.contains("is not in ECR of this Region"), "{said}");
+    push_images(twins.world(Side::Other), releases)?;
     let (did, code) = synced(&twins, &[])?;
     ensure!(did == [["stack".to_owned(), models.clone(), "made".to_owned()]] && code == Some(0), "{did:?}");
     ensure!(synced(&twins, &[])? == (Vec::new(), Some(0)), "the second time something is done");
@@ -152,7 +159,7 @@ async fn models_and_tenants_that_one_region_alone_has_are_brought_over() -> Resu
     }
 
     // Another model takes the place of the first, which has to be agreed to.
-    deploy_in_one(&twins, 2).await?;
+    deploy_in_one(&twins, 2, &next).await?;
     twins.link().until_quiet(QUIET).await?;
     let refused = twins.millrace(Side::Primary, &["dr", "sync"], &["--output", "json"])?;
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();

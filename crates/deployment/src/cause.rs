@@ -38,6 +38,8 @@ pub fn remedy(reason: &str) -> &'static str {
         "the role that deploys lacks a right: update the stack `millrace-deployment`, or give another with --role-arn"
     } else if has(&["nosuchkey", "s3 error", "specified key does not exist"]) {
         "the zip is not in the bucket for code: run `millrace deploy` again, which uploads it"
+    } else if has(&["requested image"]) {
+        "the image is not in ECR of this Region: push it there, or have its repository replicated, and run the command again"
     } else if has(&["limit", "quota", "throttl", "rate exceeded"]) {
         "a quota of the account is used up: have it raised in Service Quotas, or run `millrace deploy` again later"
     } else if has(&["bucket you tried to delete is not empty", "bucketnotempty"]) {

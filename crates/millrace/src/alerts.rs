@@ -8,7 +8,6 @@ mod channel;
 mod desk;
 mod find;
 mod list;
-mod log;
 mod person;
 mod show;
 mod silence;
@@ -17,6 +16,7 @@ mod tick;
 mod trouble;
 
 use crate::ui::Ui;
+use crate::warnings;
 use desk::{Access, Desk, Opened, StoreOptions};
 use platform::ports::AlertWorld;
 
@@ -82,7 +82,7 @@ pub(crate) fn run(command: &Command, ui: &Ui) -> anyhow::Result<()> {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        log::listen();
+        warnings::listen("alert_fanout");
         match command.store().open(command.access()).await? {
             Opened::Folder(desk) => Box::pin(answer(command, desk, ui)).await,
             #[cfg(feature = "aws")]

@@ -10,12 +10,12 @@ mod place;
 mod pruned;
 mod restored;
 mod verified;
-mod warned;
 
 use backup::Step;
 use indicatif::ProgressBar;
 
 use crate::ui::Ui;
+use crate::warnings;
 
 /// What is to be done with backups.
 #[derive(Debug, clap::Subcommand)]
@@ -37,7 +37,7 @@ pub(crate) enum Command {
 /// # Errors
 /// What the crate `backup` says; the place or what is to be copied cannot be reached.
 pub(crate) fn run(command: &Command, ui: &Ui) -> anyhow::Result<()> {
-    warned::listen();
+    warnings::listen("backup");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match command {

@@ -25,6 +25,7 @@ mod simulate;
 #[cfg(feature = "aws")]
 mod tenant;
 mod ui;
+mod warnings;
 
 use std::process::ExitCode;
 

@@ -1,5 +1,5 @@
-//! What the crate `backup` warns of, as words on standard error: a backup that is passed over, tables that DynamoDB did not export, a
-//! file that is not kept.
+//! What a crate warns of in its log, as words on standard error: a profile that is refused, a message that was not taken, a backup
+//! that is passed over.
 
 use std::error::Error;
 use std::fmt::{self, Write as _};
@@ -10,18 +10,20 @@ use tracing::{Event, Level, Metadata, Subscriber};
 
 use crate::ui::say;
 
-/// Prints warnings and errors from here on, for the whole process.
-pub(super) fn listen() {
+/// Prints warnings and errors of a crate, named as in code, from here on, for the whole process.
+pub(crate) fn listen(of: &'static str) {
     // A test may have somebody who listens already.
-    let _first = tracing::subscriber::set_global_default(Words);
+    let _first = tracing::subscriber::set_global_default(Words { of });
 }
 
-struct Words;
+struct Words {
+    of: &'static str,
+}
 
 impl Subscriber for Words {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        let target = metadata.target();
-        *metadata.level() <= Level::WARN && (target == "backup" || target.starts_with("backup::"))
+        let is_of = |target: &str| target.split("::").next() == Some(self.of);
+        *metadata.level() <= Level::WARN && is_of(metadata.target())
     }
 
     fn event(&self, event: &Event<'_>) {
@@ -56,6 +58,7 @@ impl Visit for Line {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
+        // Names may come from a device: what would move the cursor is escaped.
         let _ = write!(self.fields, ", {field} `{}`", value.escape_debug());
     }
 
