@@ -149,7 +149,10 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
     ) -> Result<Outcome, StoreError> {
         let mut outcome = Outcome::default();
         let say = self.say().await?;
-        if !self.is_ours_still(say, self.listening.is_due_for(changes, now), now, remaining).await? {
+        if !self
+            .is_ours_still(say, self.listening.is_due_for(changes, &self.config.region, now), now, remaining)
+            .await?
+        {
             return Ok(outcome);
         }
         let mut claimed = Vec::new();

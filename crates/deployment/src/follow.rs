@@ -218,7 +218,9 @@ async fn compare(
         return Ok(Some((What::OtherTemplate, Vec::new())));
     }
     let other = patiently(|| to.stack(&one.name)).await?;
-    let other = other.filter(|stack| !matches!(readiness(Some(&stack.status)), Readiness::New(_)));
+    // One whose creation was rolled back has nothing.
+    let is_nothing = |stack: &Stack| matches!(readiness(Some(&stack.status)), Readiness::New(_) | Readiness::Remains);
+    let other = other.filter(|stack| !is_nothing(stack));
     let (mut what, mut settings) = (Vec::new(), Vec::new());
     for parameter in one.template.parameters() {
         let name = parameter.name.as_str();

@@ -1,12 +1,13 @@
-//! Listening before telling what is late.
+//! Listening before telling what is late, or what another region has found.
 //!
 //! A region that was cut off goes on where it was: with a backlog, and believing that it has the say. That another region has it
 //! now comes by replication, a second or so after the two hear each other again, in no order with what that region has found
 //! meanwhile (DynamoDB Developer Guide, "How DynamoDB global tables work": items are replicated one by one). Who would tell of the
 //! one before it has heard the other tells what has been told.
 //!
-//! What a region missed is late when it comes, so that this is where it listens: it waits, and asks once more who has the say. What
-//! is told in time is never held up by this, and a region without a peer does not listen.
+//! What a region missed is late when it comes, or comes from the other one, so that this is where it listens: it waits, and asks once
+//! more who has the say. What it found itself and tells in time is never held up by this, and a region without a peer does not listen.
+//! Devices that publish to both are found by both, and here first: a finding takes as long to be replicated as anything.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -34,10 +35,13 @@ impl Default for Listening {
 }
 
 impl Listening {
-    /// Whether there is something late among the changes, so that has to be listened.
-    pub(super) fn is_due_for(&self, changes: &[Change], now: Timestamp) -> bool {
+    /// Whether there is something among the changes that is late, or that was not found `here`.
+    pub(super) fn is_due_for(&self, changes: &[Change], here: &str, now: Timestamp) -> bool {
         let found = changes.iter().filter_map(|change| match (&change.old, &change.new) {
-            (None, Some(Image::Anomaly(found))) => Some(found.detected_at),
+            (None, Some(Image::Anomaly(found))) => {
+                let is_here = found.shard.split('/').next() == Some(here);
+                Some(if is_here { found.detected_at } else { Timestamp::MIN })
+            }
             _ => None,
         });
         self.is_due(found, LATE, now)

@@ -185,7 +185,14 @@ fn what_is_late_is_told_by_a_region_of_two_when_it_has_listened_who_has_the_say(
 #[test]
 fn what_is_in_time_or_of_one_region_alone_is_told_at_once_and_a_backlog_is_listened_to_once() {
     block_on(async {
-        for (is_pair, late_seconds, pauses) in [(true, 1, [0, 0]), (true, 40, [5, 0]), (false, 40, [0, 0])] {
+        let cases = [
+            (true, "local", 1, [0, 0]),
+            (true, "local", 40, [5, 0]),
+            (true, "elsewhere", 1, [5, 0]),
+            (false, "local", 40, [0, 0]),
+            (false, "elsewhere", 1, [0, 0]),
+        ];
+        for (is_pair, finder, late_seconds, pauses) in cases {
             let (world, receiver) = (world(), Receiver::default());
             let fanout = fanout(&world, &receiver);
             if is_pair {
@@ -193,10 +200,13 @@ fn what_is_in_time_or_of_one_region_alone_is_told_at_once_and_a_backlog_is_liste
             }
             for (number, pause) in pauses.into_iter().enumerate() {
                 let device = format!("oven-{number}");
-                let found = store(&world, &[finding(&device, 0, Severity::Warning)], &[]).await;
+                let mut record = finding(&device, 0, Severity::Warning);
+                record.shard = format!("{finder}/plant/shardId-000000000000");
+                let found = store(&world, &[record], &[]).await;
                 let began = tokio::time::Instant::now();
                 assert_eq!(take(&fanout, &found, at(late_seconds)).await.sent, 1);
-                assert_eq!(began.elapsed().as_secs(), pause, "{device} {late_seconds} s late, a pair: {is_pair}");
+                let took = began.elapsed().as_secs();
+                assert_eq!(took, pause, "{device} found by {finder}, {late_seconds} s late, a pair: {is_pair}");
             }
         }
     });
