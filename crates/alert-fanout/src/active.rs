@@ -36,14 +36,23 @@ pub async fn load<W: LoadEntry + Sync>(world: &W) -> Result<Option<(Active, u64)
     Ok(Some((active, entry.version)))
 }
 
-/// The region that is to tell people; `None` where there was never more than one.
+/// Who is to tell people, as far as it is known here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// The region; `None` where there was never more than one.
+    pub region: Option<String>,
+    /// The newest epoch of the stream that is known; 0 before the first.
+    pub epoch: u64,
+}
+
+/// The region that is to tell people.
 ///
 /// A move writes twice who has the say: here, and as the epoch of the stream, in another table. The newer of the two holds, so that
 /// a region that was cut off is quiet as soon as either has reached it.
 ///
 /// # Errors
 /// As [`load`].
-pub async fn who_has_say<W>(world: &W, stream: Option<&str>) -> Result<Option<String>, StoreError>
+pub async fn who_has_say<W>(world: &W, stream: Option<&str>) -> Result<Known, StoreError>
 where
     W: LoadEntry + LoadEpoch + Sync,
 {
@@ -51,12 +60,14 @@ where
         Some(stream) => world.load_epoch(stream).await?,
         None => None,
     };
+    let number = epoch.as_ref().map_or(0, |epoch| epoch.epoch);
     let active = load(world).await?.map(|(active, _)| (active.region, active.since));
     let epoch = epoch.map(|epoch| (epoch.active, epoch.since));
-    Ok(match (active, epoch) {
+    let region = match (active, epoch) {
         (Some(active), Some(epoch)) => Some(if epoch.1 >= active.1 { epoch.0 } else { active.0 }),
         (active, epoch) => active.or(epoch).map(|(region, _)| region),
-    })
+    };
+    Ok(Known { region, epoch: number })
 }
 
 /// Gives a region the say. `false`: it has it already. Safe to repeat.

@@ -24,7 +24,8 @@ use crate::dispatch::Dispatch;
 use crate::draft::{Draft, Happening};
 use crate::tenants::{Tenant, Tenants};
 use crate::{active, place};
-use listen::Listening;
+use active::Known;
+use listen::{Listening, found_elsewhere, hear};
 
 /// Devices that are read at the same time.
 const READS_AT_ONCE: usize = 16;
@@ -114,12 +115,40 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
     }
 
     async fn say(&self) -> Result<Say, StoreError> {
-        let region = active::who_has_say(&self.world, self.config.stream.as_deref()).await?;
-        Ok(match region {
+        Ok(self.known().await?.0)
+    }
+
+    /// Who tells people, and the newest epoch that is known.
+    async fn known(&self) -> Result<(Say, u64), StoreError> {
+        let Known { region, epoch } = active::who_has_say(&self.world, self.config.stream.as_deref()).await?;
+        let say = match region {
             None => Say::Alone,
             Some(region) if region == self.config.region || tooth!("active-not-looked-at") => Say::Ours,
             Some(_) => Say::Theirs,
-        })
+        };
+        Ok((say, epoch))
+    }
+
+    /// Whether this region is to tell of these changes, after it has heard what there is to hear: see [`listen`].
+    async fn is_ours(
+        &self,
+        changes: &[Change],
+        now: Timestamp,
+        remaining: &(dyn Fn() -> Duration + Sync),
+    ) -> Result<bool, StoreError> {
+        let (say, epoch) = self.known().await?;
+        let stream = self.config.stream.as_deref().filter(|_| say == Say::Ours);
+        let elsewhere = stream.map(|stream| found_elsewhere(changes, &self.config.region, stream)).unwrap_or_default();
+        if !elsewhere.is_empty() {
+            let newest = hear(&self.world, &elsewhere, remaining()).await?;
+            if newest > epoch {
+                let (say, epoch) = self.known().await?;
+                tracing::info!(newest, epoch, "the other region tells of a newer epoch than was known here");
+                // Who has the say in it tells of these changes.
+                return Ok(say == Say::Ours && newest <= epoch);
+            }
+        }
+        self.is_ours_still(say, self.listening.is_due_for(changes, now), now, remaining).await
     }
 
     /// Whether this region is still to tell people, after it was listened where that is due: see [`listen`].
@@ -148,11 +177,7 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
         remaining: &(dyn Fn() -> Duration + Sync),
     ) -> Result<Outcome, StoreError> {
         let mut outcome = Outcome::default();
-        let say = self.say().await?;
-        if !self
-            .is_ours_still(say, self.listening.is_due_for(changes, &self.config.region, now), now, remaining)
-            .await?
-        {
+        if !self.is_ours(changes, now, remaining).await? {
             return Ok(outcome);
         }
         let mut claimed = Vec::new();

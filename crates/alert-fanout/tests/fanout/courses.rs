@@ -6,9 +6,10 @@ use alert_fanout::config::Config;
 use alert_fanout::fanout::Fanout;
 use anomaly_core::Severity;
 use anomaly_core::incident::{Matcher, Silence};
-use platform::model::{Entry, EntryChange, Epoch, StateRecord};
-use platform::ports::{ChangeEntries as _, ListEntries as _, Order};
+use platform::model::{Checkpoint, CheckpointChange, Entry, EntryChange, Epoch, ShardId, StateRecord, Transaction};
+use platform::ports::{ChangeEntries as _, CommitTransaction as _, ListEntries as _, Order};
 use platform::sim::SimWorld;
+use telemetry::sequence::SequenceNumber;
 
 use super::plant::{TENANT, at, block_on, changes, fanout, finding, in_time, state, store, take, tick_through, world};
 use super::receiver::{Mood, Receiver};
@@ -185,14 +186,7 @@ fn what_is_late_is_told_by_a_region_of_two_when_it_has_listened_who_has_the_say(
 #[test]
 fn what_is_in_time_or_of_one_region_alone_is_told_at_once_and_a_backlog_is_listened_to_once() {
     block_on(async {
-        let cases = [
-            (true, "local", 1, [0, 0]),
-            (true, "local", 40, [5, 0]),
-            (true, "elsewhere", 1, [5, 0]),
-            (false, "local", 40, [0, 0]),
-            (false, "elsewhere", 1, [0, 0]),
-        ];
-        for (is_pair, finder, late_seconds, pauses) in cases {
+        for (is_pair, late_seconds, pauses) in [(true, 1, [0, 0]), (true, 40, [5, 0]), (false, 40, [0, 0])] {
             let (world, receiver) = (world(), Receiver::default());
             let fanout = fanout(&world, &receiver);
             if is_pair {
@@ -200,16 +194,64 @@ fn what_is_in_time_or_of_one_region_alone_is_told_at_once_and_a_backlog_is_liste
             }
             for (number, pause) in pauses.into_iter().enumerate() {
                 let device = format!("oven-{number}");
-                let mut record = finding(&device, 0, Severity::Warning);
-                record.shard = format!("{finder}/plant/shardId-000000000000");
-                let found = store(&world, &[record], &[]).await;
+                let found = store(&world, &[finding(&device, 0, Severity::Warning)], &[]).await;
                 let began = tokio::time::Instant::now();
                 assert_eq!(take(&fanout, &found, at(late_seconds)).await.sent, 1);
-                let took = began.elapsed().as_secs();
-                assert_eq!(took, pause, "{device} found by {finder}, {late_seconds} s late, a pair: {is_pair}");
+                assert_eq!(began.elapsed().as_secs(), pause, "{device} {late_seconds} s late, a pair: {is_pair}");
             }
         }
     });
+}
+
+/// What another region has found was committed with a checkpoint, which says in which epoch it had the say.
+#[test]
+fn what_another_region_has_found_is_told_when_its_checkpoint_is_here_and_not_when_that_is_of_a_newer_epoch() {
+    const KNOWN: u64 = 3;
+    // The epoch of its checkpoint and when that comes, milliseconds; whether it is told, and after how long.
+    for (epoch, comes_after_ms, is_told, took_ms) in
+        [(2, 0, true, 0), (2, 600, true, 750), (4, 0, false, 0), (4, 1_100, false, 1_250), (4, 60_000, true, 5_000)]
+    {
+        block_on(async {
+            let (world, receiver) = (world(), Receiver::default());
+            let config = Config { stream: Some("plant".to_owned()), ..Config::local("unused") };
+            let fanout = Fanout::new(world.clone(), receiver.clone(), config);
+            let here = Epoch { epoch: KNOWN, active: "local".to_owned(), is_fenced: false, since: at(-100) };
+            world.place_epoch("plant", &here);
+            let mut record = finding("oven-1", 5, Severity::Warning);
+            record.shard = "elsewhere/plant/shardId-000000000000".to_owned();
+            let seq = record.seq;
+            let found = store(&world, &[record], &[]).await;
+            let began = tokio::time::Instant::now();
+            let hearing = async {
+                tokio::time::sleep(Duration::from_millis(comes_after_ms)).await;
+                commit_elsewhere(&world, seq, epoch).await;
+            };
+            let telling = async { (take(&fanout, &found, at(6)).await, began.elapsed().as_millis()) };
+            let ((done, took), ()) = tokio::join!(telling, hearing);
+            assert_eq!((done.sent > 0, took), (is_told, took_ms), "epoch {epoch} after {comes_after_ms} ms");
+        });
+    }
+}
+
+/// A checkpoint of the other region up to a record, in an epoch.
+async fn commit_elsewhere(world: &SimWorld, last_seq: SequenceNumber, epoch: u64) {
+    let shard = ShardId {
+        region: "elsewhere".to_owned(),
+        stream: "plant".to_owned(),
+        shard: "shardId-000000000000".to_owned(),
+    };
+    let next = Checkpoint {
+        version: 1,
+        last_seq,
+        stream_time: at(5),
+        batch: String::new(),
+        snapshot: None,
+        segments: Vec::new(),
+        epoch,
+        hash_range: None,
+    };
+    let checkpoint = Some(CheckpointChange { shard: &shard, next: &next, expected: None });
+    world.commit(&Transaction { checkpoint, ..Transaction::default() }).await.unwrap();
 }
 
 /// The other region has sent what was due, and that it did so comes after the tick has begun.

@@ -23,7 +23,7 @@ async fn a_region_that_answers_is_left_without_a_warning() {
     for side in [&pair.here, &pair.there] {
         assert_eq!(side.stores.epoch(STREAM).unwrap().active, THERE, "{}", side.region);
         assert_eq!(
-            alert_fanout::active::who_has_say(&side.stores, None).await.unwrap().as_deref(),
+            alert_fanout::active::who_has_say(&side.stores, None).await.unwrap().region.as_deref(),
             Some(THERE),
             "{}",
             side.region

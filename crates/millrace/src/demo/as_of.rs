@@ -11,7 +11,8 @@ use platform::embedded::Local;
 use platform::model::{Checkpoint, Entry, EntryChange, EntryKey, Epoch, Key, ShardId, StateRecord};
 use platform::ports::{
     AnomalyQuery, ChangeEntries, ChangeError, FindAnomalies, FindDue, GetDeviceState, GetObject, GetTagged,
-    ListCheckpoints, ListDay, ListEntries, ListObjects, Listed, LoadEntry, LoadEpoch, Order, StoreError, Tagged,
+    ListCheckpoints, ListDay, ListEntries, ListObjects, Listed, LoadCheckpoint, LoadEntry, LoadEpoch, Order,
+    StoreError, Tagged,
 };
 
 /// Clones share what they know.
@@ -137,6 +138,12 @@ impl GetTagged for AsOf {
 impl ListObjects for AsOf {
     async fn list_objects(&self, prefix: &str, count_max: usize) -> Result<Vec<Listed>, StoreError> {
         self.local.list_objects(prefix, count_max).await
+    }
+}
+
+impl LoadCheckpoint for AsOf {
+    async fn load_checkpoint(&self, shard: &ShardId) -> Result<Option<Checkpoint>, StoreError> {
+        self.local.load_checkpoint(shard).await
     }
 }
 

@@ -5,8 +5,8 @@ use std::future::Future;
 use anomaly_core::Timestamp;
 
 use super::{
-    FindAnomalies, GetDeviceState, GetObject, GetTagged, ListCheckpoints, ListObjects, LoadEpoch, StoreError,
-    StoreErrorKind,
+    FindAnomalies, GetDeviceState, GetObject, GetTagged, ListCheckpoints, ListObjects, LoadCheckpoint, LoadEpoch,
+    StoreError, StoreErrorKind,
 };
 use crate::model::{Entry, EntryChange, EntryKey, TRANSACTION_ITEMS_MAX, TableChange};
 
@@ -131,6 +131,7 @@ pub trait AlertWorld:
     + GetTagged
     + ListObjects
     + ListCheckpoints
+    + LoadCheckpoint
     + Send
     + Sync
 {
@@ -149,6 +150,7 @@ impl<W> AlertWorld for W where
         + GetTagged
         + ListObjects
         + ListCheckpoints
+        + LoadCheckpoint
         + Send
         + Sync
 {

@@ -12,7 +12,8 @@ use platform::model::{
 };
 use platform::ports::{
     AnomalyQuery, ChangeEntries, ChangeError, FindAnomalies, FindDue, GetDeviceState, GetObject, GetTagged,
-    ListCheckpoints, ListDay, ListEntries, ListObjects, Listed, LoadEntry, LoadEpoch, Order, StoreError, Tagged,
+    ListCheckpoints, ListDay, ListEntries, ListObjects, Listed, LoadCheckpoint, LoadEntry, LoadEpoch, Order,
+    StoreError, Tagged,
 };
 use platform::sim::{Fault, SimWorld, When};
 
@@ -154,6 +155,12 @@ impl ListObjects for TellingWorld {
         let below = self.profiles.iter().filter(|(key, _)| key.as_str().starts_with(prefix));
         all.extend(below.map(|(key, text)| (key.clone(), tag(text))));
         Ok(all.into_iter().map(|(key, tag)| Listed { key, tag }).collect())
+    }
+}
+
+impl LoadCheckpoint for TellingWorld {
+    async fn load_checkpoint(&self, shard: &ShardId) -> Result<Option<Checkpoint>, StoreError> {
+        self.read("load checkpoint", &shard.to_string(), self.store.load_checkpoint(shard)).await
     }
 }
 
