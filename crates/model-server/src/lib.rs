@@ -13,6 +13,7 @@
 //! [`container`] knows the folders below `/opt/ml`, [`training`] makes an [`artifact::Artifact`] of rows, [`server`] answers
 //! requests with it. What this does not do: read S3 or any other service; SageMaker brings files and takes them.
 
+pub mod archive;
 pub mod artifact;
 pub mod card;
 pub mod container;

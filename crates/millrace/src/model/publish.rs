@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow};
+use model_server::archive;
 use model_server::artifact::{self, FILE_NAME, Published};
 use platform::embedded::Local;
 use platform::model::{ContentHash, Key};
@@ -22,8 +23,9 @@ const DIGITS_SHOWN: usize = 12;
 /// What `model publish` is asked.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-The model goes to models/{tenant}/{model}/{version}/ with model.json beside it. A version that is there is never changed: publishing
-the same again changes nothing, other content needs another version.
+The model goes to models/{tenant}/{model}/{version}/, with model.tar.gz, which is what SageMaker takes, and model.json beside it. A
+version that is there is never changed: publishing the same again changes nothing but adds what is missing, other content needs
+another version.
 
 Examples:
   millrace model publish pumps.millrace")]
@@ -59,17 +61,24 @@ pub(super) async fn run(args: &Args, ui: &Ui) -> anyhow::Result<()> {
     let sha256 = ContentHash::of(&bytes).as_str().to_owned();
     let published = Published { version: VERSION, sha256, bytes: bytes.len() as u64, card };
     let local = Local::open(&args.store.dir)?;
-    // The card comes last: it says that the model is there.
-    let beside = serde_json::to_vec_pretty(&published)?;
-    for (file, body) in [(FILE_NAME, &bytes), (CARD, &beside)] {
-        match local.put_if_absent(&Key::new(format!("{folder}{file}"))?, body).await {
-            Ok(_) => {}
-            Err(PutError::Conflict(key)) => {
-                bail!("`{key}` is there with other content: train `{name}` with another --model-version");
-            }
-            Err(PutError::Store(error)) => return Err(error.into()),
+    let put = async |file: &str, body: &[u8], remedy: &str| {
+        let key = Key::new(format!("{folder}{file}"))?;
+        match local.put_if_absent(&key, body).await {
+            Ok(_) => Ok(()),
+            Err(PutError::Conflict(key)) => Err(anyhow!("`{key}` is there with other content: {remedy}")),
+            Err(PutError::Store(error)) => Err(error.into()),
         }
-    }
+    };
+    let other_version = format!("train `{name}` with another --model-version");
+    put(FILE_NAME, &bytes, &other_version).await?;
+    let packed = archive::pack(&bytes)?;
+    // As large as the archive, and not needed any more.
+    drop(bytes);
+    let remove = format!("it is no archive of the `{FILE_NAME}` beside it, remove it and publish again");
+    put(archive::FILE_NAME, &packed, &remove).await?;
+    // The card comes last: it says that the model is there. It does not name the archive: the card of a former release does not
+    // either, and could not be changed when the archive is added.
+    put(CARD, &serde_json::to_vec_pretty(&published)?, &other_version).await?;
     ui.note(format_args!("published as {name} at {folder}"));
     Ok(())
 }

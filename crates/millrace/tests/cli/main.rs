@@ -9,6 +9,7 @@ mod esm;
 mod eval;
 #[cfg(feature = "lake")]
 mod lake;
+mod model;
 mod readme;
 mod replay;
 mod run;

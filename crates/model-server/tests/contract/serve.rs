@@ -3,6 +3,9 @@
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::process::Command;
+
+use model_server::archive::{self, pack};
 
 use crate::image::{Server, train};
 use crate::plant::{BEGIN, HYPERPARAMETERS, Ml, csv};
@@ -157,6 +160,22 @@ fn a_request_under_way_is_answered_when_the_end_is_asked_for() {
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert_eq!(numbers(answer.split_once("\r\n\r\n").unwrap().1).len(), 30);
     assert_eq!(server.wait(), ("stopped".to_owned(), Some(0)));
+}
+
+#[test]
+fn a_model_is_served_from_the_folder_that_its_archive_was_unpacked_to() {
+    let (trained, server) = served();
+    let ml = Ml::new(HYPERPARAMETERS);
+    let artifact = trained.get("model/model.millrace").unwrap();
+    ml.put(archive::FILE_NAME, &pack(&artifact).unwrap());
+    std::fs::create_dir(ml.path("model")).unwrap();
+    let mut unpack = Command::new("tar");
+    unpack.arg("-xzf").arg(ml.path(archive::FILE_NAME)).arg("-C").arg(ml.path("model"));
+    assert!(unpack.status().unwrap().success());
+    let rows = csv(1_440..1_470);
+    let answers = [&server, &Server::start(&ml, &[])].map(|server| server.ask("/invocations", &[CSV], rows.as_bytes()));
+    assert!(answers[0].0 == 200 && numbers(&answers[0].2).len() == 90, "{answers:?}");
+    assert_eq!(answers[0], answers[1]);
 }
 
 #[test]
