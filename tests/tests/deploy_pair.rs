@@ -99,9 +99,9 @@ async fn a_step_at_a_time_each_run_says_which_is_the_next() -> Result<()> {
 
 /// Publishes a model in the primary and deploys it, and a second tenant, there alone.
 async fn deploy_in_one(twins: &Twins, version: u32, digest: &str) -> Result<()> {
-    let data = format!("models/acme/heat/{version}/model.millrace");
+    let data = format!("models/acme/heat/{version}/model.tar.gz");
     let put = twins.world(Side::Primary).s3.put_object().bucket(twins.lake(Side::Primary)).key(&data);
-    put.body(ByteStream::from_static(b"artifact")).send().await.context("cannot store the artifact")?;
+    put.body(ByteStream::from_static(b"archive")).send().await.context("cannot store the archive")?;
     let (repository, digest) = (format!("models:ModelRepository={IMAGES}"), format!("models:ModelDigest={digest}"));
     let data = format!("models:ModelData={data}");
     let model = ["-p", &repository, "-p", &digest, "-p", &data];
@@ -129,7 +129,7 @@ fn listed(world: &World, what: &str) -> Result<usize> {
 async fn models_and_tenants_that_one_region_alone_has_are_brought_over() -> Result<()> {
     let Some(twins) = Twins::deploy("sync-stacks", PLAYING, "acme", &[]).await? else { return Ok(()) };
     let (models, tenant) = (twins.named("models"), twins.named("tenant-bolt"));
-    // The artifact is not there yet: the model waits for it, the rest does not.
+    // The archive is not there yet: the model waits for it, the rest does not.
     let releases = ["1", "2"];
     let [digest, next] = push_images(twins.world(Side::Primary), releases)?;
     twins.link().pause(Side::Primary, Carried::Lake);
@@ -139,7 +139,7 @@ async fn models_and_tenants_that_one_region_alone_has_are_brought_over() -> Resu
     let (did, _) = synced(&twins, &[])?;
     ensure!(would == did && code == Some(5), "{would:?} {did:?}");
     let [waits, made] = &did[..] else { anyhow::bail!("{did:?}") };
-    ensure!(waits[1] == models && waits[2].contains("model.millrace, which has not arrived"), "{did:?}");
+    ensure!(waits[1] == models && waits[2].contains("model.tar.gz, which has not arrived"), "{did:?}");
     ensure!(*made == ["stack".to_owned(), tenant.clone(), "made".to_owned()], "{did:?}");
 
     twins.link().resume(Side::Primary, Carried::Lake);
@@ -172,6 +172,6 @@ async fn models_and_tenants_that_one_region_alone_has_are_brought_over() -> Resu
     let checked = twins.millrace(Side::Primary, &["dr", "check"], &[&only[..], &["--output", "json"]].concat())?;
     ensure!(checked.status.code() == Some(0), "{checked:?}");
     let there = parameters(twins.world(Side::Other), &models)?;
-    ensure!(has(&there, "Standby", "true") && has(&there, "ModelData", "models/acme/heat/2/model.millrace"), "{there}");
+    ensure!(has(&there, "Standby", "true") && has(&there, "ModelData", "models/acme/heat/2/model.tar.gz"), "{there}");
     Ok(())
 }

@@ -24,7 +24,7 @@ const LIMITS: [&str; 6] = ["-p", "dr:LateSeconds=2", "-p", "dr:MissingSeconds=8"
 
 /// A published model, and what `CloudFormation` makes of it.
 const MODEL: &str = "models/acme/heat/1";
-const ARTIFACT: &str = "models/acme/heat/1/model.millrace";
+const ARCHIVE: &str = "models/acme/heat/1/model.tar.gz";
 
 /// The function of the primary, asked for some kinds; all where none is named. Its report.
 async fn checked(twins: &Twins, kinds: &[&str]) -> Result<Value> {
@@ -125,7 +125,8 @@ async fn lived_in(twins: &Twins) -> Result<Vec<Identity>> {
     }
     put(twins, Side::Other, &format!("quarantine/dt={day}/eu-west-1/0.zst"), "x".to_owned()).await?;
     put(twins, Side::Primary, &format!("config/{TENANT}/profile.toml"), "version = 1".to_owned()).await?;
-    put(twins, Side::Primary, ARTIFACT, "abcd".to_owned()).await?;
+    put(twins, Side::Primary, &format!("{MODEL}/model.millrace"), "abcd".to_owned()).await?;
+    put(twins, Side::Primary, ARCHIVE, "archive".to_owned()).await?;
     put(twins, Side::Primary, &format!("{MODEL}/model.json"), model("aa")).await?;
     twins.link().until_quiet(WITHIN).await?;
     Ok(identities)
@@ -141,7 +142,7 @@ fn serving(twins: &Twins) -> Result<String> {
         "EndpointInstance=ml.c7i.large".to_owned(),
         format!("ModelRepository={IMAGES}"),
         format!("ModelDigest={digest}"),
-        format!("ModelData={ARTIFACT}"),
+        format!("ModelData={ARCHIVE}"),
     ];
     let given = given.map(|value| format!("models:{value}"));
     let given = given.iter().flat_map(|value| ["-p", value.as_str()]);
@@ -289,7 +290,7 @@ async fn served(twins: &Twins, next_digest: &str, table: &mut Table) -> Result<(
     let other = twins.world(Side::Other);
     change(other, &twins.named("models"), &[("ModelDigest", next_digest)]).await?;
     for kind in ["model", "endpoint-config"] {
-        let fault = found(twins, kind, "drifted", ARTIFACT).await?;
+        let fault = found(twins, kind, "drifted", ARCHIVE).await?;
         // Before the place where the digests begin to differ, all is equal and not shown.
         ensure!(fault.1.contains(&next_digest["sha256:".len()..][..8]), "{kind} does not show the image: {fault:?}");
         table.note("another image there", kind, &fault);
@@ -299,12 +300,12 @@ async fn served(twins: &Twins, next_digest: &str, table: &mut Table) -> Result<(
     let config = configs.endpoint_configs().first().and_then(|config| config.endpoint_config_name());
     let config = config.context("nothing serves")?;
     sagemaker.delete_endpoint_config().endpoint_config_name(config).send().await.context("delete what serves")?;
-    let fault = found(twins, "endpoint-config", "missing", ARTIFACT).await?;
+    let fault = found(twins, "endpoint-config", "missing", ARCHIVE).await?;
     table.note("an endpoint configuration deleted there", "endpoint-config", &fault);
     let models = sagemaker.list_models().send().await.context("list the models")?;
     let model = models.models().first().and_then(|model| model.model_name()).context("no model")?;
     sagemaker.delete_model().model_name(model).send().await.context("delete the model")?;
-    let fault = found(twins, "model", "missing", ARTIFACT).await?;
+    let fault = found(twins, "model", "missing", ARCHIVE).await?;
     table.note("a model deleted there", "model", &fault);
     Ok(())
 }

@@ -39,7 +39,7 @@ async fn served(world: &World, bucket: &str) -> Result<Served> {
     for model in sagemaker.list_models().send().await.context("list the models")?.models() {
         let name = model.model_name().context("a model has a name")?;
         let model = sagemaker.describe_model().model_name(name).send().await.context("describe a model")?;
-        let data = model.primary_container().and_then(|one| one.model_data_source()?.s3_data_source()?.s3_uri());
+        let data = model.primary_container().and_then(|one| one.model_data_url());
         let data = data.and_then(|uri| uri.strip_prefix(&format!("s3://{bucket}/"))).context("data of elsewhere")?;
         served.models.push((name.to_owned(), data.to_owned()));
     }
@@ -78,10 +78,10 @@ async fn an_endpoint_goes_over_to_another_artifact_and_stays_where_there_is_none
     let stack = format!("millrace-{environment}-models");
     assert_eq!(served(&world, bucket).await?.models, [], "there is no model where no image is named");
 
-    let artifact = |version: u32| format!("models/acme/heat/{version}/model.millrace");
+    let artifact = |version: u32| format!("models/acme/heat/{version}/model.tar.gz");
     for version in 1..=2 {
         let put = world.s3.put_object().bucket(bucket).key(artifact(version)).body(b"abcd".to_vec().into());
-        put.send().await.context("publish an artifact")?;
+        put.send().await.context("publish an archive")?;
     }
     let [digest] = push_images(&world, ["1"])?;
     let first = artifact(1);

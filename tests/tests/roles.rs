@@ -467,6 +467,7 @@ async fn a_pair_is_deployed(world: &World, environment: &str) -> Result<()> {
             (format!("bronze/dt={day}/{region}/0.zst"), "x".to_owned()),
             ("models/acme/heat/1/model.json".to_owned(), model),
             ("models/acme/heat/1/model.millrace".to_owned(), "abcd".to_owned()),
+            ("models/acme/heat/1/model.tar.gz".to_owned(), "archive".to_owned()),
         ] {
             let s3 = world.in_region(region).s3;
             let put = s3.put_object().bucket(&lake).key(&key).body(ByteStream::from(body.into_bytes()));
@@ -481,7 +482,7 @@ async fn a_pair_is_deployed(world: &World, environment: &str) -> Result<()> {
         "EndpointInstance=ml.c7i.large".to_owned(),
         format!("ModelRepository={IMAGES}"),
         format!("ModelDigest={digest}"),
-        "ModelData=models/acme/heat/1/model.millrace".to_owned(),
+        "ModelData=models/acme/heat/1/model.tar.gz".to_owned(),
     ];
     let given = given.map(|value| format!("models:{value}"));
     let given: Vec<&str> = given.iter().flat_map(|value| ["-p", value.as_str()]).collect();

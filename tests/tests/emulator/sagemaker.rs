@@ -20,7 +20,8 @@ struct Served {
     digest: String,
 }
 
-/// Where the artifact is in its bucket.
+/// Where the model is in its bucket: as an archive, and as it is.
+const ARCHIVE: &str = "models/acme/heat/1/model.tar.gz";
 const ARTIFACT: &str = "models/acme/heat/1/model.millrace";
 const PULL: [&str; 4] =
     ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetAuthorizationToken", "ecr:GetDownloadUrlForLayer"];
@@ -30,7 +31,9 @@ impl Served {
         let Some(world) = World::enforcing() else { return Ok(None) };
         let bucket = format!("served-{}", world.account);
         world.s3.create_bucket().bucket(&bucket).send().await.context("create a bucket")?;
-        world.s3.put_object().bucket(&bucket).key(ARTIFACT).body(ByteStream::from_static(b"a")).send().await?;
+        for key in [ARCHIVE, ARTIFACT] {
+            world.s3.put_object().bucket(&bucket).key(key).body(ByteStream::from_static(b"a")).send().await?;
+        }
         let [digest] = push_images(&world, ["1"])?;
         let actions: Vec<&str> = PULL.into_iter().chain(["s3:GetObject"]).collect();
         let all = json!({ "Effect": "Allow", "Action": actions, "Resource": "*" });
@@ -47,7 +50,7 @@ impl Served {
     }
 
     async fn model(&self, name: &str) -> Result<()> {
-        let created = creating(&self.client, name, &self.image(&self.digest), &self.uri(ARTIFACT), &self.role);
+        let created = creating(&self.client, name, &self.image(&self.digest), &self.uri(ARCHIVE), &self.role);
         created.send().await.with_context(|| format!("create {name}")).map(drop)
     }
 
@@ -81,7 +84,7 @@ impl Served {
     }
 }
 
-/// A model of this image and of the object at this address; the tag says whose it is.
+/// A model of this image and of the archive at this address; the tag says whose it is.
 fn creating(
     by: &aws_sdk_sagemaker::Client,
     name: &str,
@@ -89,12 +92,16 @@ fn creating(
     uri: &str,
     role: &str,
 ) -> aws_sdk_sagemaker::operation::create_model::builders::CreateModelFluentBuilder {
-    let data = S3ModelDataSource::builder().s3_uri(uri).s3_data_type(S3ModelDataType::S3Object);
-    let data = data.compression_type(ModelCompressionType::None).build();
-    let data = ModelDataSource::builder().s3_data_source(data).build();
-    let container = ContainerDefinition::builder().image(image).model_data_source(data).build();
+    let container = ContainerDefinition::builder().image(image).model_data_url(uri).build();
     let tag = Tag::builder().key("of").value(name).build();
     by.create_model().model_name(name).primary_container(container).execution_role_arn(role).tags(tag)
+}
+
+/// The object at this address, which is no archive.
+fn as_it_is(uri: &str) -> ModelDataSource {
+    let data = S3ModelDataSource::builder().s3_uri(uri).s3_data_type(S3ModelDataType::S3Object);
+    let data = data.compression_type(ModelCompressionType::None).build();
+    ModelDataSource::builder().s3_data_source(data).build()
 }
 
 /// What a call was refused for; that it was done, or had another code, is an error.
@@ -107,7 +114,7 @@ fn refused<T: std::fmt::Debug, E: ProvideErrorMetadata + std::fmt::Debug>(called
 #[tokio::test]
 async fn a_model_is_made_of_an_image_and_an_artifact_of_its_region_and_once() -> Result<()> {
     let Some(served) = Served::new().await? else { return Ok(()) };
-    let (image, uri) = (served.image(&served.digest), served.uri(ARTIFACT));
+    let (image, uri) = (served.image(&served.digest), served.uri(ARCHIVE));
     let elsewhere = role_of_a_service(&served.world, "elsewhere", "lambda.amazonaws.com", &may_put("x"))?;
     let blind = role_of_a_service(&served.world, "blind", "sagemaker.amazonaws.com", &may_put("x"))?;
     let other = served.image(&format!("sha256:{}", "0".repeat(64)));
@@ -129,8 +136,19 @@ async fn a_model_is_made_of_an_image_and_an_artifact_of_its_region_and_once() ->
     assert!(again.starts_with("Cannot create already existing model "), "{again}");
     let found = served.client.describe_model().model_name("m").send().await?;
     let container = found.primary_container().context("a model has a container")?;
-    let source = container.model_data_source().and_then(|source| source.s3_data_source()?.s3_uri());
-    assert_eq!((container.image(), source), (Some(image.as_str()), Some(uri.as_str())));
+    assert_eq!((container.image(), container.model_data_url()), (Some(image.as_str()), Some(uri.as_str())));
+    for (key, said) in [("models/none", Some("Could not find model data at s3://")), (ARTIFACT, None)] {
+        let uri = served.uri(key);
+        let container = ContainerDefinition::builder().image(&image).model_data_source(as_it_is(&uri)).build();
+        let made = served.client.create_model().model_name("as-it-is").primary_container(container);
+        let made = made.execution_role_arn(&served.role).send().await;
+        let Some(said) = said else {
+            made.context("create a model of an artifact as it is")?;
+            continue;
+        };
+        let made = refused(made)?;
+        assert!(made.starts_with(said), "{uri}: {made}");
+    }
     // Another Region knows nothing of it.
     let abroad = served.world.in_region("eu-west-1").sagemaker();
     let unknown = refused(abroad.describe_model().model_name("m").send().await)?;
@@ -196,7 +214,7 @@ async fn an_endpoint_serves_a_configuration_of_models_that_are_there() -> Result
     // Another configuration takes over; one whose image is not pulled does not.
     let blind = json!({ "Effect": "Allow", "Action": "s3:GetObject", "Resource": "*" });
     let blind = role_of_a_service(&served.world, "blind", "sagemaker.amazonaws.com", &blind)?;
-    let (image, uri) = (served.image(&served.digest), served.uri(ARTIFACT));
+    let (image, uri) = (served.image(&served.digest), served.uri(ARCHIVE));
     creating(client, "unpulled", &image, &uri, &blind).send().await.context("create a model")?;
     served.config("c2", "m").await?;
     served.config("c3", "unpulled").await?;
@@ -255,7 +273,7 @@ async fn models_are_each_their_own_to_a_policy() -> Result<()> {
         let made = client.create_endpoint().endpoint_name("mine").endpoint_config_name("mine").send().await;
         assert_eq!(is_done(made)?, may);
     }
-    let (image, uri) = (served.image(&served.digest), served.uri(ARTIFACT));
+    let (image, uri) = (served.image(&served.digest), served.uri(ARCHIVE));
     let maker = holder("maker", "sagemaker:CreateModel", "*", &Value::Null)?;
     assert!(!is_done(creating(&maker, "theirs", &image, &uri, &served.role).send().await)?);
     let passing = json!(["sagemaker:CreateModel", "iam:PassRole"]);
