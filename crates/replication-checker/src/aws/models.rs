@@ -1,6 +1,7 @@
 //! Models and endpoint configurations in SageMaker.
 
 use account::{Kind, Trouble};
+use aws_sdk_sagemaker::types::ContainerDefinition;
 
 use super::Aws;
 use crate::gather::gather;
@@ -18,6 +19,11 @@ fn bounded(mut names: Vec<String>, count_max: usize) -> (Vec<String>, bool) {
     let is_cut = names.len() > count_max;
     names.truncate(count_max);
     (names, is_cut)
+}
+
+/// Where the data of a model are: an archive (`infra/models.yaml`), or objects as they are (the same of a former release).
+fn data(container: &ContainerDefinition) -> Option<&str> {
+    container.model_data_url().or_else(|| container.model_data_source()?.s3_data_source()?.s3_uri())
 }
 
 /// `None` of what is not there. SageMaker has no code for that: it is a `ValidationException`, as a malformed name is, and only its
@@ -38,13 +44,10 @@ impl Aws {
         let Some(answer) = answer else { return Ok(None) };
         let container = answer.primary_container();
         let said = |text: Option<&str>| text.unwrap_or_default().to_owned();
-        // An artifact that is no archive has its place in the data source (`infra/models.yaml`).
-        let source = container.and_then(|container| container.model_data_source()?.s3_data_source()?.s3_uri());
-        let archive = container.and_then(|container| container.model_data_url());
         Ok(Some(Model {
             name,
             image: said(container.and_then(|container| container.image())),
-            data: said(source.or(archive)),
+            data: said(container.and_then(data)),
         }))
     }
 
@@ -95,7 +98,20 @@ impl Models for Aws {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_sagemaker::types::{ModelDataSource, S3ModelDataSource, S3ModelDataType};
+
     use super::*;
+
+    #[test]
+    fn a_model_has_its_data_in_an_archive_or_as_they_are() {
+        let uri = "s3://lake/models/acme/pump/1/model";
+        let object = S3ModelDataSource::builder().s3_uri(uri).s3_data_type(S3ModelDataType::S3Object).build();
+        let source = ModelDataSource::builder().s3_data_source(object).build();
+        let container = ContainerDefinition::builder().image("i");
+        assert_eq!(data(&container.clone().build()), None);
+        assert_eq!(data(&container.clone().model_data_url(uri).build()), Some(uri));
+        assert_eq!(data(&container.model_data_source(source).build()), Some(uri));
+    }
 
     #[test]
     fn what_is_gone_is_told_from_what_is_refused() {

@@ -18,7 +18,9 @@ use crate::ports::{EndpointConfig, Listed, Looked, Model, Object, Region};
 const SHELF: &str = "models/";
 /// What stands beside a published model.
 const CARD: &str = "/model.json";
-/// Largest of it, in bytes, as who publishes allows.
+/// What SageMaker takes, beside it as well. Models that a former release has published have none.
+const ARCHIVE: &str = "/model.tar.gz";
+/// Largest card, in bytes, as who publishes allows.
 const CARD_BYTES_MAX: usize = 16 << 20;
 
 /// What `model.json` says of the artifact beside it.
@@ -53,7 +55,7 @@ impl<R: Region> Eye<'_, R> {
         artifacts.into_iter().chain(asked).collect()
     }
 
-    /// Published models by their folder: the hash that was published, and whether the artifact of that size is there.
+    /// Published models by their folder: the hash that was published, whether the artifact of that size is there, and its archive.
     async fn artifacts(&self) -> Looked<Inventory> {
         let listed = self.region.list(SHELF, SHELF_MAX).await?;
         let horizon = listed.all.last().filter(|_| listed.is_cut).map(|object| object.key.clone());
@@ -89,7 +91,11 @@ impl<R: Region> Eye<'_, R> {
         })?;
         let is_there = objects.iter().any(|object| !object.key.ends_with(CARD) && object.bytes == published.bytes);
         let artifact = if is_there { "with its artifact" } else { "without its artifact" };
-        Ok((folder.to_owned(), Item { form: format!("sha256 {}, {artifact}", published.sha256), since }))
+        let archive = objects.iter().find(|object| object.key.ends_with(ARCHIVE));
+        let archive =
+            archive.map_or("no archive".to_owned(), |archive| format!("an archive of {} bytes", archive.bytes));
+        let form = format!("sha256 {}, {artifact} and {archive}", published.sha256);
+        Ok((folder.to_owned(), Item { form, since }))
     }
 
     /// Those whose artifact is in this environment's lake.

@@ -1,10 +1,12 @@
 //! Each kind of fault is found by the next check and called by its name, and nothing else is blamed.
 
+use std::collections::BTreeSet;
+
 use replication_checker::ports::{Copying, Table};
 use replication_checker::{Check, Done, Kind, Verdict};
 
 use crate::made::policy;
-use crate::world::{Lag, REGIONS, State, World, unwell};
+use crate::world::{Lag, REGIONS, State, World, bucket, unwell};
 
 /// What one check finds after the world was well and then changed.
 async fn after(change: impl FnOnce(&World)) -> Done {
@@ -160,7 +162,7 @@ async fn a_model_of_another_artifact_has_drifted() {
     let kinds: Vec<Kind> = unwell(&image).iter().map(|check| check.kind).collect();
     assert_eq!(kinds, [Kind::Model, Kind::EndpointConfig], "and what serves it");
     assert_eq!(image.report.verdict, Verdict::Drifted);
-    says(unwell(&image)[0], &["models/acme/pump/1/model.millrace", "sha256:1", "sha256:2"]);
+    says(unwell(&image)[0], &["models/acme/pump/1/model.tar.gz", "sha256:1", "sha256:2"]);
     let older = after_state(|state| {
         let card = br#"{"version":1,"sha256":"cd","bytes":8,"card":{}}"#.to_vec();
         state.lags.insert((1, None), Lag::Lost);
@@ -171,6 +173,26 @@ async fn a_model_of_another_artifact_has_drifted() {
     says(&only(&older, Kind::Artifact, Verdict::Drifted), &["sha256 ab", "sha256 cd"]);
     let without = after_state(|state| state.lose(1, "models/acme/pump/1/model.millrace")).await;
     says(&only(&without, Kind::Artifact, Verdict::Drifted), &["without its artifact"]);
+    let not_packed = after_state(|state| state.lose(1, "models/acme/pump/1/model.tar.gz")).await;
+    says(&only(&not_packed, Kind::Artifact, Verdict::Drifted), &["an archive of 11 bytes", "no archive"]);
+    // As a former release has published it, in both.
+    let former =
+        after_state(|state| [0, 1].into_iter().for_each(|side| state.lose(side, "models/acme/pump/1/model.tar.gz")))
+            .await;
+    assert!(unwell(&former).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_as_a_former_release_made_it_is_known_by_its_key_and_is_another_one() {
+    let former = |side: usize| format!("s3://{}/models/acme/pump/1/model.millrace", bucket(REGIONS[side]));
+    let both =
+        after_state(|state| [0, 1].into_iter().for_each(|side| state.sides[side].models[0].data = former(side))).await;
+    assert!(unwell(&both).is_empty());
+    let one = after_state(|state| state.sides[1].models[0].data = former(1)).await;
+    let missing = unwell(&one);
+    assert!(missing.iter().all(|check| check.verdict == Verdict::Missing), "{missing:?}");
+    let kinds: BTreeSet<Kind> = missing.iter().map(|check| check.kind).collect();
+    assert_eq!(kinds, [Kind::Model, Kind::EndpointConfig].into());
 }
 
 #[tokio::test(start_paused = true)]

@@ -55,7 +55,7 @@ pub(crate) fn alike(region: &str, other: &str) -> Made {
             Model {
                 name: model.clone(),
                 image: format!("{ACCOUNT}.dkr.ecr.{region}.amazonaws.com/millrace@sha256:1"),
-                data: format!("s3://{}/models/acme/pump/1/model.millrace", bucket(region)),
+                data: format!("s3://{}/models/acme/pump/1/model.tar.gz", bucket(region)),
             },
             Model { name: format!("of-{region}"), image: "i".to_owned(), data: "s3://somebody/else".to_owned() },
         ],

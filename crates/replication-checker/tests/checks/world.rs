@@ -134,6 +134,7 @@ impl World {
         let card = br#"{"version":1,"sha256":"ab","bytes":8,"card":{}}"#.to_vec();
         world.state().put(0, "models/acme/pump/1/model.json", card, day_ago);
         world.state().put(0, "models/acme/pump/1/model.millrace", b"artifact".to_vec(), day_ago);
+        world.state().put(0, "models/acme/pump/1/model.tar.gz", b"its archive".to_vec(), day_ago);
         for side in [0, 1] {
             world.batch(side, BEGIN_MS - 3_600_000);
         }
