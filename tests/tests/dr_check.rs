@@ -243,8 +243,8 @@ async fn every_fault_is_found_and_named_and_a_clean_pair_is_never_accused() -> R
     link.resume(Side::Other, Carried::Lake);
     link.until_quiet(WITHIN).await?;
 
-    served(&twins, &next_digest, &mut table).await?;
     certificates(&twins, &identities[0].id, &mut table).await?;
+    served(&twins, &next_digest, &mut table).await?;
 
     // A policy that lets everybody in.
     let policy = format!("millrace-{}-{TENANT}-device", twins.environment());
@@ -295,6 +295,10 @@ async fn served(twins: &Twins, next_digest: &str, table: &mut Table) -> Result<(
         ensure!(fault.1.contains(&next_digest["sha256:".len()..][..8]), "{kind} does not show the image: {fault:?}");
         table.note("another image there", kind, &fault);
     }
+    let mended = twins.millrace(Side::Primary, &["dr", "sync"], &["--yes"])?;
+    ensure!(mended.status.success(), "{mended:?}");
+    let report = checked(twins, &["model", "endpoint-config"]).await?;
+    ensure!(report["verdict"] == "ok", "dr sync has not mended it: {report}");
     let sagemaker = other.sagemaker();
     let configs = sagemaker.list_endpoint_configs().send().await.context("list what serves")?;
     let config = configs.endpoint_configs().first().and_then(|config| config.endpoint_config_name());

@@ -15,7 +15,7 @@ const TENANT: &str = "millrace-test-tenant-acme";
 const LAKE: &str = "lakebucketname-of-millrace-test-storage";
 const CODE: &str = "codebucket-of-millrace-artifacts";
 const TABLE: &str = "resultstablename-of-millrace-test-storage";
-const ARTIFACT: &str = "models/acme/heat/1/model.millrace";
+const ARTIFACT: &str = "models/acme/heat/1/model.tar.gz";
 
 async fn deployed(world: &World, standing: Standing, with: &[&str], settings: &[&str]) {
     let [own, other] = if standing == Standing::Primary { NAMES } else { [NAMES[1], NAMES[0]] };
@@ -98,7 +98,7 @@ async fn another_model_goes_over_when_its_artifact_has_arrived() {
     let pair = pair().await;
     let [from, to] = &pair;
     brought(&pair).await.unwrap();
-    let newer = "models/acme/heat/2/model.millrace";
+    let newer = "models/acme/heat/2/model.tar.gz";
     let (newer_model, newer_image) = (format!("models:ModelData={newer}"), digest('b'));
     let with = ["analytics", "models", "tenant-acme"];
     deployed(from, Standing::Primary, &with, &["models:ModelRepository=server", &newer_image, &newer_model]).await;

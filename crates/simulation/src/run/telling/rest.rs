@@ -16,6 +16,9 @@ use crate::telling::{Sender, TellingWorld, who_tells};
 
 /// Most ticks until nothing is due.
 const TICKS_MAX: usize = 2_000;
+/// Seconds until all that waits for time has ended.
+const WAITS_MAX: usize = 60;
+const SECOND_MS: i64 = 1_000;
 /// Ticks after everything has come once more.
 const TICKS_AFTER: usize = 60;
 
@@ -26,6 +29,14 @@ impl Run {
         self.telling.desk.set_down(false);
         self.telling.gate.open();
         self.poll_tellers();
+        // Some wait for time: who listens who has the say, before it tells.
+        for _ in 0..WAITS_MAX {
+            if self.telling.tasks.is_empty() {
+                break;
+            }
+            self.pass(SECOND_MS).await;
+            self.poll_tellers();
+        }
         if !self.telling.tasks.is_empty() {
             return self.violate("telling", "invocations do not end although nobody stops them".to_owned());
         }
