@@ -11,7 +11,6 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_types::origin::Origin;
 
 pub use trouble::{Kind, Trouble};
 
@@ -82,33 +81,4 @@ pub async fn number(config: &SdkConfig) -> Result<String, Trouble> {
     let answer = aws_sdk_sts::Client::new(config).get_caller_identity().send().await;
     let answer = answer.map_err(|error| Trouble::of("GetCallerIdentity", "yourself", &error))?;
     answer.account.ok_or_else(|| Trouble::incomplete("GetCallerIdentity", "no account"))
-}
-
-/// The same account in another Region, such as the other one of a pair. `endpoint` is where that Region is found, if it is
-/// neither AWS nor where `config` points: each Region of an emulated pair has an address of its own.
-#[must_use]
-pub fn in_region(config: &SdkConfig, region: &str, endpoint: Option<&str>) -> SdkConfig {
-    let mut there = config.to_builder().region(Region::new(region.to_owned()));
-    if let Some(endpoint) = endpoint {
-        there.set_endpoint_url(Some(endpoint.to_owned()));
-        // Said here: else the SDK's clients would prefer `AWS_ENDPOINT_URL`, which is of the Region that `config` points to.
-        there.insert_origin("endpoint_url", Origin::shared_config());
-    }
-    there.build()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_other_region_is_found_where_it_is_said_to_be() {
-        let here = SdkConfig::builder().region(Region::new("us-east-1")).endpoint_url("http://127.0.0.1:1").build();
-        let there = in_region(&here, "eu-west-1", Some("http://127.0.0.1:2"));
-        assert_eq!(
-            (there.region().map(Region::as_ref), there.endpoint_url()),
-            (Some("eu-west-1"), Some("http://127.0.0.1:2"))
-        );
-        assert_eq!(in_region(&here, "eu-west-1", None).endpoint_url(), Some("http://127.0.0.1:1"));
-    }
 }

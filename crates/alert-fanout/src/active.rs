@@ -43,6 +43,16 @@ pub struct Known {
     pub region: Option<String>,
     /// The newest epoch of the stream that is known; 0 before the first.
     pub epoch: u64,
+    /// Since when that region is to tell them.
+    pub since: Option<Timestamp>,
+}
+
+impl Known {
+    /// Whether this knows of a later move.
+    #[must_use]
+    pub fn is_later_than(&self, other: &Self) -> bool {
+        (self.epoch, self.since) > (other.epoch, other.since)
+    }
 }
 
 /// The region that is to tell people.
@@ -63,11 +73,12 @@ where
     let number = epoch.as_ref().map_or(0, |epoch| epoch.epoch);
     let active = load(world).await?.map(|(active, _)| (active.region, active.since));
     let epoch = epoch.map(|epoch| (epoch.active, epoch.since));
-    let region = match (active, epoch) {
-        (Some(active), Some(epoch)) => Some(if epoch.1 >= active.1 { epoch.0 } else { active.0 }),
-        (active, epoch) => active.or(epoch).map(|(region, _)| region),
+    let newest = match (active, epoch) {
+        (Some(active), Some(epoch)) => Some(if epoch.1 >= active.1 { epoch } else { active }),
+        (active, epoch) => active.or(epoch),
     };
-    Ok(Known { region, epoch: number })
+    let (region, since) = newest.unzip();
+    Ok(Known { region, epoch: number, since })
 }
 
 /// Gives a region the say. `false`: it has it already. Safe to repeat.

@@ -33,6 +33,11 @@ pub struct Config {
     /// `MILLRACE_PULSE_SECONDS`: how long a shard is quiet when it gets a pulse, 60 to 86400. Smaller values tell a silence
     /// sooner and cost a short invocation of the scorer each. Default 300.
     pub pulse_seconds: u32,
+    /// `MILLRACE_PEER_REGION`: the other Region of a pair. It is asked who has the say before what it has found, or what is late, is
+    /// told. Default none.
+    pub peer: Option<String>,
+    /// `MILLRACE_PEER_ENDPOINT_URL`: where that Region's services are found, if not at AWS; default none. For emulators.
+    pub peer_endpoint: Option<String>,
     /// Where incidents and the lake are.
     pub stores: Stores,
 }
@@ -71,9 +76,12 @@ impl Config {
         let stores = Stores::read(&mut read, cfg!(feature = "embedded"));
         let on_aws = matches!(stores, Stores::Aws { .. });
         let region = read.optional("MILLRACE_REGION").or_else(|| read.optional("AWS_REGION"));
+        let region = region.unwrap_or_else(|| "local".to_owned());
+        let is_other = |text: &str| (text != region).then_some(());
+        read.parsed("MILLRACE_PEER_REGION", "another Region than this one", (), is_other);
         let config = Self {
             environment: read.optional("MILLRACE_ENVIRONMENT").unwrap_or_else(|| "dev".to_owned()),
-            region: region.unwrap_or_else(|| "local".to_owned()),
+            region,
             kept_days: read.number("MILLRACE_KEPT_DAYS", 1..=3_650, 90),
             claim_seconds: read.number("MILLRACE_CLAIM_SECONDS", 1..=3_600, 120),
             link: read.optional("MILLRACE_LINK"),
@@ -86,6 +94,8 @@ impl Config {
             allow_private: read.switch("MILLRACE_ALLOW_PRIVATE", !on_aws),
             stream: read.optional("MILLRACE_STREAM"),
             pulse_seconds: read.number("MILLRACE_PULSE_SECONDS", 60..=86_400, 300),
+            peer: read.region("MILLRACE_PEER_REGION"),
+            peer_endpoint: read.optional("MILLRACE_PEER_ENDPOINT_URL"),
             stores,
         };
         read.finish(config)
@@ -109,6 +119,8 @@ impl Config {
             allow_private: true,
             stream: None,
             pulse_seconds: 300,
+            peer: None,
+            peer_endpoint: None,
             stores: Stores::Folder { dir: dir.to_owned() },
         }
     }
@@ -129,13 +141,15 @@ mod tests {
             ("MILLRACE_KEPT_DAYS", "0"),
             ("MILLRACE_SECRETS", "folder:"),
             ("MILLRACE_ALLOW_PRIVATE", "yes"),
+            ("MILLRACE_PEER_REGION", "Ireland"),
         ])
         .unwrap_err();
-        assert_eq!(error.0.len(), 5, "{error}");
+        assert_eq!(error.0.len(), 6, "{error}");
         for part in [
             "MILLRACE_KEPT_DAYS must be 1 to 3650, got `0`",
             "MILLRACE_SECRETS must be `aws`, `environment` or `folder:PATH`, got `folder:`",
             "MILLRACE_ALLOW_PRIVATE must be `true` or `false`, got `yes`",
+            "MILLRACE_PEER_REGION must be a region like `eu-west-1`, got `Ireland`",
         ] {
             assert!(error.to_string().contains(part), "{error}");
         }

@@ -4,6 +4,7 @@
 //! follows. What is lost after it (the process, the answer) is found by the tick, because a delivery is due when its claim runs
 //! out. A change that comes again finds its witness and changes nothing.
 
+mod ask;
 mod commit;
 mod listen;
 mod send;
@@ -25,7 +26,8 @@ use crate::draft::{Draft, Happening};
 use crate::tenants::{Tenant, Tenants};
 use crate::{active, place};
 use active::Known;
-use listen::{Listening, found_elsewhere, hear};
+use ask::Peer;
+use listen::{Listening, found_elsewhere, hear, is_late};
 
 /// Devices that are read at the same time.
 const READS_AT_ONCE: usize = 16;
@@ -73,6 +75,7 @@ pub struct Fanout<W, D> {
     dispatch: D,
     config: Config,
     tenants: Tenants,
+    peer: Option<Peer<W>>,
     listening: Listening,
 }
 
@@ -105,7 +108,13 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
     /// One that knows nothing yet.
     #[must_use]
     pub fn new(world: W, dispatch: D, config: Config) -> Self {
-        Self { world, dispatch, config, tenants: Tenants::default(), listening: Listening::default() }
+        Self { world, dispatch, config, tenants: Tenants::default(), peer: None, listening: Listening::default() }
+    }
+
+    /// The same with the tables of the other region of a pair, which is asked before something is told that it may have told.
+    #[must_use]
+    pub fn with_peer(self, peer: Option<W>) -> Self {
+        Self { peer: peer.map(Peer::new), ..self }
     }
 
     /// The stores.
@@ -115,55 +124,87 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
     }
 
     async fn say(&self) -> Result<Say, StoreError> {
-        Ok(self.known().await?.0)
+        Ok(self.say_of(&self.known().await?))
     }
 
-    /// Who tells people, and the newest epoch that is known.
-    async fn known(&self) -> Result<(Say, u64), StoreError> {
-        let Known { region, epoch } = active::who_has_say(&self.world, self.config.stream.as_deref()).await?;
-        let say = match region {
+    fn say_of(&self, known: &Known) -> Say {
+        match &known.region {
             None => Say::Alone,
-            Some(region) if region == self.config.region || tooth!("active-not-looked-at") => Say::Ours,
+            Some(region) if *region == self.config.region || tooth!("active-not-looked-at") => Say::Ours,
             Some(_) => Say::Theirs,
-        };
-        Ok((say, epoch))
+        }
     }
 
-    /// Whether this region is to tell of these changes, after it has heard what there is to hear: see [`listen`].
+    /// Who tells people, as far as it is known here.
+    async fn known(&self) -> Result<Known, StoreError> {
+        active::who_has_say(&self.world, self.config.stream.as_deref()).await
+    }
+
+    /// Whether this region is to tell of these changes, after the other one was asked or what there is to hear was heard.
     async fn is_ours(
         &self,
         changes: &[Change],
         now: Timestamp,
         remaining: &(dyn Fn() -> Duration + Sync),
     ) -> Result<bool, StoreError> {
-        let (say, epoch) = self.known().await?;
-        let stream = self.config.stream.as_deref().filter(|_| say == Say::Ours);
+        let known = self.known().await?;
+        if self.say_of(&known) != Say::Ours {
+            return Ok(self.say_of(&known) == Say::Alone);
+        }
+        let stream = self.config.stream.as_deref();
         let elsewhere = stream.map(|stream| found_elsewhere(changes, &self.config.region, stream)).unwrap_or_default();
+        let is_late = is_late(changes, now);
+        if elsewhere.is_empty() && !is_late {
+            return Ok(true);
+        }
+        if let Some(says) = self.ask(&known, now, remaining()).await {
+            let Some(peer) = self.peer.as_ref().filter(|_| says) else { return Ok(false) };
+            peer.catch_up(&self.world, changes, now, remaining()).await?;
+            // It may have taken a while.
+            return Ok(self.say().await? != Say::Theirs);
+        }
         if !elsewhere.is_empty() {
             let newest = hear(&self.world, &elsewhere, remaining()).await?;
-            if newest > epoch {
-                let (say, epoch) = self.known().await?;
-                tracing::info!(newest, epoch, "the other region tells of a newer epoch than was known here");
+            if newest > known.epoch {
+                let known = self.known().await?;
+                tracing::warn!(
+                    newest,
+                    known = known.epoch,
+                    "the other region has found something in a newer epoch than was known"
+                );
                 // Who has the say in it tells of these changes.
-                return Ok(say == Say::Ours && newest <= epoch);
+                return Ok(self.say_of(&known) == Say::Ours && newest <= known.epoch);
             }
         }
-        self.is_ours_still(say, self.listening.is_due_for(changes, now), now, remaining).await
+        self.is_ours_still(is_late, now, remaining).await
     }
 
-    /// Whether this region is still to tell people, after it was listened where that is due: see [`listen`].
+    /// Whether this region is still to tell people of what is late or overdue, after it has listened: see [`listen`].
     async fn is_ours_still(
         &self,
-        say: Say,
-        is_due: bool,
+        is_late: bool,
         now: Timestamp,
         remaining: &(dyn Fn() -> Duration + Sync),
     ) -> Result<bool, StoreError> {
-        if say != Say::Ours || !is_due {
-            return Ok(say != Say::Theirs);
+        if is_late && self.listening.is_due(now) {
+            self.listening.listen(now, remaining()).await;
         }
-        self.listening.listen(now, remaining()).await;
         Ok(self.say().await? != Say::Theirs)
+    }
+
+    /// Whether this region has the say, as the other one knows it. `None`: there is no other one, or it does not answer.
+    async fn ask(&self, known: &Known, now: Timestamp, remaining: Duration) -> Option<bool> {
+        let theirs = self.peer.as_ref()?.ask(self.config.stream.as_deref(), now, remaining).await?;
+        let is_ours = !theirs.is_later_than(known) || self.say_of(&theirs) == Say::Ours;
+        if !is_ours {
+            tracing::warn!(
+                known = known.epoch,
+                theirs = theirs.epoch,
+                region = theirs.region,
+                "the say was given to another region, which was not known here"
+            );
+        }
+        Some(is_ours)
     }
 
     /// Takes a batch of changes. `remaining` is how much time there is; what cannot be sent in it is sent by the tick.

@@ -31,22 +31,35 @@ use crate::secret::folder::FolderSecrets;
 /// How much time an invocation is taken to have whose deadline is not told: as long as a claim holds.
 const UNTOLD: Duration = Duration::from_mins(2);
 
-/// The stores and the channels on AWS.
+/// What a function works with on AWS.
+#[derive(Debug)]
+pub struct Connected {
+    /// The stores.
+    pub world: Aws,
+    /// The tables of the other region of a pair.
+    pub peer: Option<Aws>,
+    /// The ways out.
+    pub channels: Channels<AnySecrets>,
+}
+
+/// The stores and the channels on AWS. Nothing is called yet.
 ///
 /// # Errors
 /// When the configuration names no AWS stores, or the environment says no region or has no credentials.
 pub fn connect(
     config: &Config,
     lookup: impl Fn(&str) -> Option<String> + Copy + Send + Sync + 'static,
-) -> Result<(Aws, Channels<AnySecrets>), ConnectError> {
+) -> Result<Connected, ConnectError> {
     let (world, sdk) = config.stores.connect(lookup)?;
+    let in_peer = |region: &String| config.stores.tables_in(&sdk, region, config.peer_endpoint.as_deref());
+    let peer = config.peer.as_ref().map(in_peer).transpose()?;
     let secrets = match &config.secrets {
         SecretsPlace::Aws => AnySecrets::Aws(SecretsManager::from_config(&sdk)),
         SecretsPlace::Environment => AnySecrets::Environment(EnvironmentSecrets::from_lookup(lookup)),
         SecretsPlace::Folder(path) => AnySecrets::Folder(FolderSecrets::new(path)),
     };
     let channels = Channels::new(secrets, Outbound::system(), config.allow_private, clock::now);
-    Ok((world, channels.with_sns(Sns::client(&sdk))))
+    Ok(Connected { world, peer, channels: channels.with_sns(Sns::client(&sdk)) })
 }
 
 /// The channels where the stores are a folder: without topics.
@@ -84,7 +97,8 @@ where
     let parts = Arc::new((fanout, pulses));
     let handler = service_fn(|event: LambdaEvent<Box<RawValue>>| {
         let parts = Arc::clone(&parts);
-        async move { respond(&parts.0, &parts.1, event).await }
+        // Behind a pointer: futures in one another are laid out as one, and the compiler follows some hundred of them at the most.
+        Box::pin(async move { respond(&parts.0, &parts.1, event).await })
     });
     Box::pin(lambda_runtime::run(handler)).await
 }

@@ -2,7 +2,7 @@
 
 use alert_fanout::config::Config;
 use alert_fanout::fanout::Fanout;
-use alert_fanout::lambda;
+use alert_fanout::lambda::{self, Connected};
 use function::logs;
 use function::stores::Stores;
 
@@ -25,9 +25,9 @@ async fn main() -> Result<(), lambda::Error> {
             Err("this build lacks the stores that are configured: feature `embedded` brings them".into())
         }
         Stores::Aws { .. } => {
-            let (world, channels) = lambda::connect(&config, lookup).inspect_err(logs::fatal)?;
+            let Connected { world, peer, channels } = lambda::connect(&config, lookup).inspect_err(logs::fatal)?;
             let pulses = lambda::pulses(&config, &world);
-            lambda::serve(Fanout::new(world, channels, config), pulses).await
+            lambda::serve(Fanout::new(world, channels, config).with_peer(peer), pulses).await
         }
     }
 }

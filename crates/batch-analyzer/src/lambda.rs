@@ -48,7 +48,8 @@ pub async fn serve<W: AnalyzerWorld + 'static>(world: W, config: Config) -> Resu
     let parts = Arc::new((world, config));
     let handler = service_fn(|event: LambdaEvent<Box<RawValue>>| {
         let parts = Arc::clone(&parts);
-        async move { respond(&parts.0, &parts.1, event).await }
+        // Behind a pointer, so that what is laid out as one does not get deeper than the compiler follows.
+        Box::pin(async move { respond(&parts.0, &parts.1, event).await })
     });
     Box::pin(lambda_runtime::run(handler)).await
 }

@@ -257,18 +257,19 @@ fn stack(template: &'static Template, request: &Request, tenant: Option<&str>) -
 /// Parameters that follow from the other Region.
 fn of_peer(peer: &Peer, template: &str) -> Vec<(&'static str, String)> {
     let region = ("PeerRegion", peer.region.clone());
+    let endpoint = peer.endpoint.clone().map(|endpoint| ("PeerEndpointUrl", endpoint));
     let copied_to = peer.lake.clone().map(|lake| ("ReplicaBucketName", lake));
     match template {
         "storage" => [region, ("Standing", peer.standing.word().to_owned())].into_iter().chain(copied_to).collect(),
         "observability" => [region].into_iter().chain(copied_to).collect(),
         "pipeline" | "analytics" => vec![region],
-        // A replica has a stream of its own, which is no output of the storage beside it.
-        "alerts" if peer.standing == Standing::Dr => {
-            peer.results_stream.clone().map(|stream| ("ResultsStreamArn", stream)).into_iter().collect()
+        "alerts" => {
+            // A replica has a stream of its own, which is no output of the storage beside it.
+            let stream = peer.results_stream.clone().filter(|_| peer.standing == Standing::Dr);
+            [region].into_iter().chain(stream.map(|stream| ("ResultsStreamArn", stream))).chain(endpoint).collect()
         }
         "dr" => {
             let lake = peer.lake.clone().map(|lake| ("PeerLakeBucketName", lake));
-            let endpoint = peer.endpoint.clone().map(|endpoint| ("PeerEndpointUrl", endpoint));
             [region].into_iter().chain(lake).chain(endpoint).collect()
         }
         _ => Vec::new(),

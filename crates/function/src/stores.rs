@@ -50,17 +50,38 @@ impl Stores {
         &self,
         lookup: impl Fn(&str) -> Option<String>,
     ) -> Result<(platform::aws::Aws, aws_types::SdkConfig), ConnectError> {
+        let settings = self.on_aws()?;
+        let sdk = platform::aws::from_environment(lookup)?;
+        Ok((platform::aws::Aws::from_config(&sdk, settings), sdk))
+    }
+
+    /// Clients of the same tables in another Region, where `endpoint` is if it is not AWS's. The bucket of that Region has another
+    /// name: these clients are for tables alone.
+    ///
+    /// # Errors
+    /// [`ConnectError::Folder`].
+    #[cfg(feature = "aws")]
+    pub fn tables_in(
+        &self,
+        sdk: &aws_types::SdkConfig,
+        region: &str,
+        endpoint: Option<&str>,
+    ) -> Result<platform::aws::Aws, ConnectError> {
+        let there = platform::aws::in_region(sdk, region, endpoint);
+        Ok(platform::aws::Aws::from_config(&there, self.on_aws()?))
+    }
+
+    #[cfg(feature = "aws")]
+    fn on_aws(&self) -> Result<platform::aws::AwsSettings, ConnectError> {
         let Self::Aws { bucket, results_table, checkpoints_table, s3_path_style } = self else {
             return Err(ConnectError::Folder);
         };
-        let sdk = platform::aws::from_environment(lookup)?;
-        let settings = platform::aws::AwsSettings {
+        Ok(platform::aws::AwsSettings {
             bucket: bucket.clone(),
             results_table: results_table.clone(),
             checkpoints_table: checkpoints_table.clone(),
             s3_path_style: *s3_path_style,
-        };
-        Ok((platform::aws::Aws::from_config(&sdk, settings), sdk))
+        })
     }
 }
 

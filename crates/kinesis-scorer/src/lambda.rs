@@ -95,9 +95,10 @@ where
 {
     let scorer = Arc::new(scorer);
     end_gracefully(Arc::clone(&scorer)).await;
-    // The future holds a whole batch's locals; on the heap it does not grow its callers.
-    Box::pin(lambda_runtime::run(service_fn(|event: LambdaEvent<Box<RawValue>>| respond(Arc::clone(&scorer), event))))
-        .await
+    // A batch's future holds all its locals, and is deep: on the heap it grows no caller, neither in bytes nor in the depth to which
+    // the compiler follows what is laid out as one.
+    let handler = service_fn(|event: LambdaEvent<Box<RawValue>>| Box::pin(respond(Arc::clone(&scorer), event)));
+    Box::pin(lambda_runtime::run(handler)).await
 }
 
 async fn respond<W, M, A>(

@@ -36,7 +36,7 @@ use crate::ports::{
 };
 
 pub use endpoint::Endpoint;
-pub use environment::{EnvironmentError, from_environment};
+pub use environment::{EnvironmentError, from_environment, in_region};
 pub use metrics::CloudWatchMetrics;
 pub use stream::{ChangeRecordError, RECORD_BYTES_MAX, parse_change, sequence_number};
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use aws_types::SdkConfig;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use platform::aws::in_region;
 use platform::clock;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -42,9 +43,9 @@ struct Parts {
 /// Clients of both Regions. Nothing is called yet.
 fn parts(config: Config, sdk: &SdkConfig) -> Parts {
     let tables = Tables { results: config.results_table.clone(), checkpoints: config.checkpoints_table.clone() };
-    let own = account::in_region(sdk, &config.region, None);
+    let own = in_region(sdk, &config.region, None);
     let here = Aws::new(&own, &config.bucket, tables.clone(), config.s3_path_style);
-    let across = account::in_region(sdk, &config.peer_region, config.peer_endpoint.as_deref());
+    let across = in_region(sdk, &config.peer_region, config.peer_endpoint.as_deref());
     let there = Aws::new(&across, &config.peer_bucket, tables, config.s3_path_style);
     Parts { config, here, there }
 }
@@ -57,7 +58,8 @@ pub async fn serve(config: Config, sdk: SdkConfig) -> Result<(), Error> {
     let parts = Arc::new(parts(config, &sdk));
     let handler = service_fn(|event: LambdaEvent<Box<RawValue>>| {
         let parts = Arc::clone(&parts);
-        async move { respond(&parts, event).await }
+        // Behind a pointer, so that what is laid out as one does not get deeper than the compiler follows.
+        Box::pin(async move { respond(&parts, event).await })
     });
     Box::pin(lambda_runtime::run(handler)).await
 }

@@ -1,9 +1,8 @@
-//! Listening before telling what another region has found, or what is late.
+//! Listening before telling what another region has found, or what is late, where that region cannot be asked (see [`super::ask`]).
 //!
 //! A region that was cut off goes on where it was: with a backlog, and believing that it has the say. That another region has it
 //! now comes by replication, a second or so after the two hear each other again, in no order with what that region has found
-//! meanwhile (DynamoDB Developer Guide, "How DynamoDB global tables work": items are replicated one by one). Who would tell of the
-//! one before it has heard the other tells what has been told.
+//! meanwhile. Who would tell of the one before it has heard the other tells what has been told.
 //!
 //! - *What another region has found* was committed together with a checkpoint of its shard, which says in which epoch that region had
 //!   the say. It is told when that checkpoint is here, a moment later, and not by a region that it shows to have lost the say.
@@ -46,27 +45,27 @@ impl Default for Listening {
     }
 }
 
+/// Whether there is something late among the changes.
+pub(super) fn is_late(changes: &[Change], now: Timestamp) -> bool {
+    changes.iter().any(|change| match (&change.old, &change.new) {
+        (None, Some(Image::Anomaly(found))) => is_past(found.detected_at.millis(), LATE, now),
+        _ => false,
+    })
+}
+
+/// Whether one of the times at which something was due is long past.
+pub(super) fn is_overdue(mut due: impl Iterator<Item = Timestamp>, now: Timestamp) -> bool {
+    due.any(|at| is_past(at.millis(), OVERDUE, now))
+}
+
+fn is_past(from_ms: i64, bound: Duration, now: Timestamp) -> bool {
+    u128::try_from(now.millis().saturating_sub(from_ms)).is_ok_and(|age_ms| age_ms >= bound.as_millis())
+}
+
 impl Listening {
-    /// Whether there is something late among the changes, so that has to be listened.
-    pub(super) fn is_due_for(&self, changes: &[Change], now: Timestamp) -> bool {
-        let found = changes.iter().filter_map(|change| match (&change.old, &change.new) {
-            (None, Some(Image::Anomaly(found))) => Some(found.detected_at),
-            _ => None,
-        });
-        self.is_due(found, LATE, now)
-    }
-
-    /// The same for things that were due at these times.
-    pub(super) fn is_due_since(&self, due: impl Iterator<Item = Timestamp>, now: Timestamp) -> bool {
-        self.is_due(due, OVERDUE, now)
-    }
-
-    fn is_due(&self, times: impl Iterator<Item = Timestamp>, bound: Duration, now: Timestamp) -> bool {
-        let is_past = |from_ms: i64, bound: Duration| {
-            u128::try_from(now.millis().saturating_sub(from_ms)).is_ok_and(|age_ms| age_ms >= bound.as_millis())
-        };
-        let was_heard = self.0.load(Ordering::Relaxed);
-        is_past(was_heard, LATE) && times.min().is_some_and(|oldest| is_past(oldest.millis(), bound))
+    /// Whether it has not been listened a moment ago.
+    pub(super) fn is_due(&self, now: Timestamp) -> bool {
+        is_past(self.0.load(Ordering::Relaxed), LATE, now)
     }
 
     /// Waits, for a part of the time that there is at the most.

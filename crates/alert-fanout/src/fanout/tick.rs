@@ -9,6 +9,7 @@ use platform::model::{Entry, EntryChange};
 use platform::ports::{AlertWorld, AnomalyQuery, ChangeError, StoreError};
 
 use super::commit::store_error;
+use super::listen::is_overdue;
 use super::{Done, Fanout, Heard, Say};
 use crate::budget::TenantBudget;
 use crate::delivery::Claimed;
@@ -34,8 +35,8 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
     /// The store's, when it cannot be told what is due; or the first of those that made something wait for the next tick.
     pub async fn tick(&self, now: Timestamp, remaining: &(dyn Fn() -> Duration + Sync)) -> Result<Done, StoreError> {
         let mut done = Done::default();
-        let say = self.say().await?;
-        if say == Say::Theirs {
+        let known = self.known().await?;
+        if self.say_of(&known) == Say::Theirs {
             return Ok(done);
         }
         let mut due = Vec::new();
@@ -43,8 +44,14 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
             due.extend(self.world.find_due(&queue, now, DUE_MAX).await?);
         }
         let since = due.iter().filter_map(|entry| Some(entry.due.as_ref()?.at));
-        if !self.is_ours_still(say, self.listening.is_due_since(since, now), now, remaining).await? {
-            return Ok(done);
+        if self.say_of(&known) == Say::Ours && is_overdue(since, now) {
+            let is_ours = match self.ask(&known, now, remaining()).await {
+                Some(is_ours) => is_ours,
+                None => self.is_ours_still(true, now, remaining).await?,
+            };
+            if !is_ours {
+                return Ok(done);
+            }
         }
         let (mut claimed, mut failed) = (Vec::new(), None);
         for entry in due {

@@ -5,6 +5,7 @@ mod calls;
 mod courses;
 mod plant;
 mod receiver;
+mod regions;
 mod runs;
 mod spawned;
 mod storms;

@@ -6,7 +6,7 @@ use alert_fanout::config::Config;
 use alert_fanout::fanout::{Done, Fanout, Outcome};
 use anomaly_core::{Anomaly, AnomalyId, DetectorId, DeviceStatus, Explanation, Severity, Timestamp};
 use platform::model::{AnomalyRecord, Change, Key, StateRecord, Transaction};
-use platform::ports::{CommitTransaction as _, ReadChanges as _};
+use platform::ports::{CommitTransaction as _, ListEntries as _, Order, ReadChanges as _};
 use platform::sim::SimWorld;
 use telemetry::sequence::SequenceNumber;
 
@@ -136,4 +136,11 @@ pub(crate) async fn tick_through(fanout: &SimFanout, from: i64, to: i64) {
 
 pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(work)
+}
+
+/// What a channel got of the one incident of `oven-1`.
+pub(crate) async fn only(world: &SimWorld, receiver: &Receiver, channel: &str) -> Vec<&'static str> {
+    let incidents = world.list_entries(&format!("{TENANT}#oven-1"), "I#", Order::OldestFirst, 10).await.unwrap();
+    assert_eq!(incidents.len(), 1, "one incident");
+    receiver.courses(channel).into_values().next().unwrap_or_default()
 }

@@ -133,6 +133,8 @@ fn a_pair_follows_from_what_is_known_of_the_other_region() {
         ("observability", "ReplicaBucketName", "lake-there"),
         ("dr", "PeerLakeBucketName", "lake-there"),
         ("dr", "PeerEndpointUrl", "http://127.0.0.1:1"),
+        ("alerts", "PeerRegion", "us-east-1"),
+        ("alerts", "PeerEndpointUrl", "http://127.0.0.1:1"),
         ("alerts", "ResultsStreamArn", "arn:aws:dynamodb:eu-west-1:1:table/t/stream/s"),
     ] {
         assert_eq!(text(&second, stack, parameter).as_deref(), Some(expected), "{stack}:{parameter}");

@@ -59,6 +59,8 @@ pub(super) enum Opened {
 /// Stores, channels, tenant, time.
 pub(super) struct Desk<W> {
     pub(super) world: W,
+    /// The tables of the other region of a pair.
+    pub(super) peer: Option<W>,
     pub(super) channels: Channels<AnySecrets>,
     pub(super) config: Config,
     pub(super) tenant: String,
@@ -103,6 +105,7 @@ impl StoreOptions {
         let secrets = AnySecrets::beside_a_folder(&config.secrets, environment)?;
         Ok(Opened::Folder(Desk {
             world,
+            peer: None,
             channels: Channels::new(secrets, Outbound::system(), config.allow_private, clock::now),
             config,
             tenant: self.tenant.clone(),
@@ -121,7 +124,7 @@ fn environment(name: &str) -> Option<String> {
 impl<W: AlertWorld> Desk<W> {
     /// The fan-out over these stores, for what changes incidents.
     pub(super) fn into_fanout(self) -> Fanout<W, Channels<AnySecrets>> {
-        Fanout::new(self.world, self.channels, self.config)
+        Fanout::new(self.world, self.channels, self.config).with_peer(self.peer)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use account::{Access, in_region};
+use account::Access;
 use backup::aws::{Bucket, Exports, Tables};
 use backup::manifest::{StreamFacts, Subject};
 use backup::restore::Target;
@@ -11,6 +11,7 @@ use deployment::cloud::Cloud as _;
 use deployment::destroy::standing;
 use deployment::plan::tenants_prefix;
 use kinesis_scorer::fold::Tenancy;
+use platform::aws::in_region;
 use platform::clock;
 use platform::model::ShardInfo;
 use serde_json::{Value, json};

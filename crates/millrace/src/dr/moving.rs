@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use account::{Access, Place, in_region};
+use account::{Access, Place};
 use anyhow::{Context as _, bail};
 use failover::aws::{Names, Reached, side};
 use failover::card::{self, PairCard};
 use failover::{Bounds, Done, Move, Mover, Outcome, Purpose, Side, Step};
-use platform::aws::{Aws, AwsSettings};
+use platform::aws::{Aws, AwsSettings, in_region};
 
 use super::timeline;
 use crate::deploy::{Across, Clerk, Environment};

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use account::{Access, in_region};
+use account::Access;
 use anyhow::Context as _;
 use aws_types::SdkConfig;
 use deployment::aws::Aws as Stacks;
 use deployment::cloud::Cloud as _;
 use deployment::plan::stack_name;
 use deployment::template::STORAGE;
+use platform::aws::in_region;
 
 use crate::deploy::{Across, Environment, Where};
 use crate::ui::Usage;

@@ -98,7 +98,7 @@ async fn bring_over(args: &Args, ui: &Ui, rows: &mut Vec<Row>) -> anyhow::Result
     let pair = args.regions.find().await?;
     let place = args.regions.across.place(&args.regions.place, &pair.there.name);
     // The stacks first: policies are in them, without which a certificate lets nobody in. One that cannot be made, such as a model
-    // whose image is not there, does not keep devices out.
+    // whose image is not there, holds up neither devices nor the card.
     let stacks = stacks(args, ui, &pair, &place, rows).await?;
     let from = Aws::connect(&args.regions.place.place()).await?;
     let to = Aws::connect(&place).await?;
@@ -123,7 +123,6 @@ async fn bring_over(args: &Args, ui: &Ui, rows: &mut Vec<Row>) -> anyhow::Result
     if args.dry_run {
         return Ok(pair);
     }
-    stacks.done?;
     let stores = stores(args, &pair);
     if save(&stores, &card).await? {
         ui.note("the pair's card was written");
@@ -133,6 +132,8 @@ async fn bring_over(args: &Args, ui: &Ui, rows: &mut Vec<Row>) -> anyhow::Result
     if begun {
         ui.note(format_args!("{active} has the say in the first epoch of the pair"));
     }
+    // Last: a fail-over needs the card, and no model.
+    stacks.done?;
     Ok(pair)
 }
 

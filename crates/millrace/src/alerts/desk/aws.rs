@@ -1,7 +1,7 @@
 //! Incidents in DynamoDB: the function's own variables, and options in their place.
 
 use alert_fanout::config::Config;
-use alert_fanout::lambda::connect;
+use alert_fanout::lambda::{Connected, connect};
 use platform::aws::Aws;
 use platform::clock;
 
@@ -43,9 +43,10 @@ impl Options {
         let options: &'static Self = Box::leak(Box::new(self.clone()));
         let lookup = |name: &str| options.variable(name).or_else(|| environment(name));
         let config = Config::from_lookup(lookup)?;
-        let (world, channels) = connect(&config, lookup)?;
+        let Connected { world, peer, channels } = connect(&config, lookup)?;
         let place = format!("in the table `{}`", lookup("MILLRACE_RESULTS_TABLE").unwrap_or_default());
-        let desk = Desk { world, channels, config, tenant: tenant.to_owned(), place, now: clock::now(), newest: None };
+        let desk =
+            Desk { world, peer, channels, config, tenant: tenant.to_owned(), place, now: clock::now(), newest: None };
         Ok(Some(desk))
     }
 
