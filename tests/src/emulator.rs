@@ -28,8 +28,8 @@ pub(crate) struct Wanted {
     pub is_enforcing: bool,
     /// The Region that it plays where a caller names none.
     pub region: String,
-    /// The Region that another emulator plays, to which this one is to copy.
-    pub peer: Option<String>,
+    /// The Region that another emulator plays, to which this one is to copy, and where that one listens.
+    pub peer: Option<(String, SocketAddr)>,
 }
 
 /// A running one. Dropped, it ends, and with it the functions it runs.
@@ -72,8 +72,8 @@ impl Emulator {
         if let Some(broker) = wanted.broker {
             command.env("IOT_MTLS_PORT", broker.port().to_string());
         }
-        if let Some(peer) = &wanted.peer {
-            command.env("PEER_REGIONS", peer);
+        if let Some((peer, gateway)) = &wanted.peer {
+            command.env("PEER_REGIONS", peer).env("PEER_GATEWAY", gateway.to_string());
         }
         let process = command
             .stdin(Stdio::piped())

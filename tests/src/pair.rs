@@ -227,7 +227,7 @@ fn region(
         broker,
         is_enforcing: playing.policies,
         region: side.region().to_owned(),
-        peer: Some(side.across().region().to_owned()),
+        peer: Some((side.across().region().to_owned(), peer)),
     };
     let account = playing.policies.then_some(ACCOUNT);
     let broker = broker.map(|address| address.to_string());

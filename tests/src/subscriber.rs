@@ -2,7 +2,7 @@
 //!
 //! SNS and SQS are called by hand, by the query protocol, for the reasons that CloudFormation is.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use crate::stack::every;
@@ -24,6 +24,8 @@ pub struct Told {
     pub attributes: Value,
     /// The subject, which a mail has.
     pub subject: String,
+    /// When it came to the queue, milliseconds since 1970.
+    pub at_ms: u64,
 }
 
 fn pair(key: &str, value: impl Into<String>) -> (String, String) {
@@ -78,7 +80,11 @@ impl Subscriber {
     pub fn take(&self) -> Result<Vec<Told>> {
         let mut told = Vec::new();
         loop {
-            let form = [pair("QueueUrl", self.queue.as_str()), pair("MaxNumberOfMessages", "10")];
+            let form = [
+                pair("QueueUrl", self.queue.as_str()),
+                pair("MaxNumberOfMessages", "10"),
+                pair("AttributeName.1", "SentTimestamp"),
+            ];
             let answer = self.world.query("sqs", "2012-11-05", "ReceiveMessage", &form)?;
             let bodies: Vec<String> = every(&answer, "Body").map(unescape).collect();
             if bodies.is_empty() {
@@ -88,13 +94,17 @@ impl Subscriber {
                 let form = [pair("QueueUrl", self.queue.as_str()), pair("ReceiptHandle", unescape(handle))];
                 self.world.query("sqs", "2012-11-05", "DeleteMessage", &form)?;
             }
-            for body in bodies {
+            // The one attribute that was asked for.
+            let times: Vec<&str> = every(&answer, "Value").collect();
+            ensure!(times.len() == bodies.len(), "not every message has a time: {answer}");
+            for (body, at) in bodies.into_iter().zip(times) {
                 let envelope: Value = serde_json::from_str(&body).context("what SNS sends is JSON")?;
                 let message = envelope["Message"].as_str().context("what SNS sends has a message")?;
                 told.push(Told {
                     body: serde_json::from_str(message).with_context(|| format!("no JSON: {message}"))?,
                     attributes: envelope["MessageAttributes"].clone(),
                     subject: envelope["Subject"].as_str().unwrap_or_default().to_owned(),
+                    at_ms: at.parse().with_context(|| format!("no time: {at}"))?,
                 });
             }
         }

@@ -33,8 +33,8 @@ pub struct Config {
     /// `MILLRACE_PULSE_SECONDS`: how long a shard is quiet when it gets a pulse, 60 to 86400. Smaller values tell a silence
     /// sooner and cost a short invocation of the scorer each. Default 300.
     pub pulse_seconds: u32,
-    /// `MILLRACE_PEER_REGION`: the other Region of a pair. It is asked who has the say before what it has found, or what is late, is
-    /// told. Default none.
+    /// `MILLRACE_PEER_REGION`: the other Region of a pair. It is asked who has the say before people are told.
+    /// Default none.
     pub peer: Option<String>,
     /// `MILLRACE_PEER_ENDPOINT_URL`: where that Region's services are found, if not at AWS; default none. For emulators.
     pub peer_endpoint: Option<String>,

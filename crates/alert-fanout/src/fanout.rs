@@ -111,7 +111,7 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
         Self { world, dispatch, config, tenants: Tenants::default(), peer: None, listening: Listening::default() }
     }
 
-    /// The same with the tables of the other region of a pair, which is asked before something is told that it may have told.
+    /// The same with the tables of the other region of a pair, which is asked before people are told.
     #[must_use]
     pub fn with_peer(self, peer: Option<W>) -> Self {
         Self { peer: peer.map(Peer::new), ..self }
@@ -154,12 +154,11 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
         let stream = self.config.stream.as_deref();
         let elsewhere = stream.map(|stream| found_elsewhere(changes, &self.config.region, stream)).unwrap_or_default();
         let is_late = is_late(changes, now);
-        if elsewhere.is_empty() && !is_late {
-            return Ok(true);
-        }
         if let Some(says) = self.ask(&known, now, remaining()).await {
             let Some(peer) = self.peer.as_ref().filter(|_| says) else { return Ok(false) };
-            peer.catch_up(&self.world, changes, now, remaining()).await?;
+            if is_late || !elsewhere.is_empty() || ask::is_fresh(&known, now) {
+                peer.catch_up(&self.world, changes, now, remaining()).await?;
+            }
             // It may have taken a while.
             return Ok(self.say().await? != Say::Theirs);
         }
@@ -218,11 +217,12 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
         remaining: &(dyn Fn() -> Duration + Sync),
     ) -> Result<Outcome, StoreError> {
         let mut outcome = Outcome::default();
-        if !self.is_ours(changes, now, remaining).await? {
+        let heard = heard(changes);
+        if heard.is_empty() || !self.is_ours(changes, now, remaining).await? {
             return Ok(outcome);
         }
         let mut claimed = Vec::new();
-        for (tenant, devices) in heard(changes) {
+        for (tenant, devices) in heard {
             match self.follow(&tenant, &devices, now).await {
                 Ok((done, more)) => {
                     outcome.done.add(done);

@@ -23,7 +23,7 @@ def teach() -> None:
             f"crates/xtask/taught knows the insides of ministack {VERSION}, and {found} is installed: "
             "install that one (crates/xtask/requirements.txt), or read what changed and move VERSION"
         )
-    from taught import athena, iot_rules, leading_keys, listening, regions, sagemaker, sagemaker_types
+    from taught import athena, identities, iot_rules, leading_keys, listening, regions, sagemaker, sagemaker_types
 
-    for lesson in (athena, iot_rules, leading_keys, listening, regions, sagemaker, sagemaker_types):
+    for lesson in (athena, identities, iot_rules, leading_keys, listening, regions, sagemaker, sagemaker_types):
         lesson.teach()

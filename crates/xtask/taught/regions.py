@@ -35,6 +35,7 @@ from ministack.core.responses import get_account_id, get_region, new_uuid, reque
 from ministack.services import dynamodb, s3
 from ministack.services.cloudformation import provisioners
 
+from taught import identities
 from taught.replacing import wrap
 
 PEERS = [name for name in os.environ.get("PEER_REGIONS", "").split(",") if name]
@@ -306,6 +307,6 @@ async def _outbox_after(after: int, known_id: str) -> dict:
 
 
 def _taken_in(line: dict) -> str:
-    take = {"table": _take_table, "item": _take_item, "mark": _mark}[line["kind"]]
+    take = {"table": _take_table, "item": _take_item, "mark": _mark, "identity": identities.take}[line["kind"]]
     with request_scope(line["account"], line["to"]):
         return take(line)

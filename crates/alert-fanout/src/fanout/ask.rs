@@ -2,7 +2,11 @@
 //!
 //! Replication brings who has the say, and what was told, a second or so later and in no order (DynamoDB Developer Guide, "How
 //! DynamoDB global tables work"); it may be much later where it has to catch up. A read across regions takes a tenth of a second. It is
-//! made before something is told that the other region has found, or that is late; so it costs next to nothing.
+//! made before people are told, which is seldom; so it costs next to nothing.
+//!
+//! - *Who has the say*: a region that was cut off, and goes on where it was, is quiet from its first message on.
+//! - *What was told*: a region that has got the say, or has it again, waits until what the other one has told of the same anomalies is
+//!   known here. What is late, what the other one has found, and the first minute after a move are looked at in this way.
 //!
 //! Who cannot be asked may be gone: see [`super::listen`] for what is done then.
 
@@ -27,6 +31,8 @@ const ANSWER_MAX: Duration = Duration::from_secs(2);
 const LEFT_ALONE: Duration = Duration::from_secs(20);
 /// How long what the other region is known to have told is waited for.
 const CATCH_UP_MAX: Duration = Duration::from_secs(20);
+/// How long after a move what the other region has told may be on its way still.
+const FRESH: Duration = Duration::from_mins(1);
 /// Between two looks at what has not arrived.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
@@ -102,6 +108,12 @@ impl<W: LoadEntry + LoadEpoch + Sync> Peer<W> {
         self.alone_until.store(now.millis().saturating_add(LEFT_ALONE.as_millis() as i64), Ordering::Relaxed);
         None
     }
+}
+
+/// Whether the say was given to whoever has it only just now.
+pub(super) fn is_fresh(known: &Known, now: Timestamp) -> bool {
+    let age_ms = known.since.map_or(i64::MAX, |since| now.millis().saturating_sub(since.millis()));
+    u128::try_from(age_ms).is_ok_and(|age_ms| age_ms < FRESH.as_millis())
 }
 
 /// Where it would stand that somebody was told of the anomalies among the changes.

@@ -43,11 +43,11 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
         for queue in place::queues() {
             due.extend(self.world.find_due(&queue, now, DUE_MAX).await?);
         }
-        let since = due.iter().filter_map(|entry| Some(entry.due.as_ref()?.at));
-        if self.say_of(&known) == Say::Ours && is_overdue(since, now) {
+        if self.say_of(&known) == Say::Ours && !due.is_empty() {
+            let since = due.iter().filter_map(|entry| Some(entry.due.as_ref()?.at));
             let is_ours = match self.ask(&known, now, remaining()).await {
                 Some(is_ours) => is_ours,
-                None => self.is_ours_still(true, now, remaining).await?,
+                None => self.is_ours_still(is_overdue(since, now), now, remaining).await?,
             };
             if !is_ours {
                 return Ok(done);
