@@ -120,7 +120,8 @@ impl Moment {
 #[derive(Debug)]
 struct Opening {
     by: Side,
-    incident: String,
+    /// The incident, and the number of its notice: by these whoever gets a message knows that he has it already.
+    id: String,
     at_ms: i64,
 }
 
@@ -136,9 +137,10 @@ impl Opened {
             for told in ground.heard[usize::from(*side == Side::Other)].take()? {
                 let field = |name: &str| told.attributes[name]["Value"].as_str().unwrap_or_default().to_owned();
                 if field("state") == "opened" {
-                    let incident = told.body["incident"].clone();
-                    let incident = incident.as_str().map_or_else(|| incident["id"].to_string(), str::to_owned);
-                    let opening = Opening { by: *side, incident, at_ms: told.at_ms as i64 };
+                    let incident = told.body["incident"].as_str().context("a message names its incident")?;
+                    let notice = told.body["notice"].as_u64().context("a message has a number")?;
+                    let id = format!("{incident}#{notice}");
+                    let opening = Opening { by: *side, id, at_ms: told.at_ms as i64 };
                     let of_device = self.told.entry(field("device")).or_default();
                     of_device.push(opening);
                     of_device.sort_by_key(|opening| opening.at_ms);
@@ -173,7 +175,7 @@ impl Opened {
     /// Those as a list, with when that was.
     fn twice_in_words(&self, lost: Moment) -> String {
         let one = |opening: &Opening| {
-            format!("{} {:+.1} s {}", opening.by.region(), (opening.at_ms - lost.ms) as f64 / 1e3, opening.incident)
+            format!("{} {:+.1} s {}", opening.by.region(), (opening.at_ms - lost.ms) as f64 / 1e3, opening.id)
         };
         let lines = self.twice().into_iter().map(|(device, told)| {
             format!(
@@ -279,7 +281,11 @@ async fn with_dual_publishing_nothing_is_lost_and_the_way_back_counts_the_same()
     ensure!(here.keys().eq(there.keys()), "the Regions differ");
     ensure!(ledger.hot.keys().all(|device| devices.contains(device.as_str())), "a hot machine was not found");
     ensure!(opened.told.keys().eq(ledger.hot.keys()), "somebody was told of what was not so");
-    opened.none_twice_but_unknowably(frozen)
+    opened.none_twice_but_unknowably(frozen)?;
+    // With every reading in both Regions the incident is the same, so that what is sent again is known to be.
+    let is_same = |told: &[Opening]| told.windows(2).all(|two| matches!(two, [one, other] if one.id == other.id));
+    ensure!(opened.twice().iter().all(|(_, told)| is_same(told)), "twice, and by two names: {:?}", opened.twice());
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,11 +7,13 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
 use crate::process::{run, step};
 use crate::repository::Repository;
+use crate::venv::Venv;
 use crate::{Architecture, venv};
 
 /// Compiler flags of a function for this processor; none where the target's own are right.
@@ -66,8 +68,32 @@ pub(crate) fn all(repository: &Repository, architecture: Architecture) -> Result
     })
 }
 
+/// Zips of the functions that a build of the tests has left, without the symbols, which nobody reads there.
+///
+/// # Errors
+/// A function was not built, or `strip` (of the binutils, which a linker comes with) or Python fails.
+pub(crate) fn tested(repository: &Repository, venv: &Venv) -> Result<Vec<LambdaZip>> {
+    step("zips of the functions", || {
+        let zip = |function: &String| {
+            let folder = repository.target(&format!("lambda-tested/{function}"));
+            fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+            let bootstrap = folder.join("bootstrap");
+            let program = repository.target("debug").join(format!("{function}{}", std::env::consts::EXE_SUFFIX));
+            run(Command::new("strip").arg("-o").arg(&bootstrap).arg(program))?;
+            let mut python = Command::new(venv.tool("python"));
+            run(python.args(["-m", "zipfile", "-c", "bootstrap.zip", "bootstrap"]).current_dir(&folder))?;
+            fs::remove_file(&bootstrap).with_context(|| format!("cannot remove {}", bootstrap.display()))?;
+            weighed(function, folder.join("bootstrap.zip"))
+        };
+        repository.functions().iter().map(zip).collect()
+    })
+}
+
 fn built(repository: &Repository, function: &str) -> Result<LambdaZip> {
-    let path = repository.target(&format!("lambda/{function}/bootstrap.zip"));
+    weighed(function, repository.target(&format!("lambda/{function}/bootstrap.zip")))
+}
+
+fn weighed(function: &str, path: PathBuf) -> Result<LambdaZip> {
     let bytes = fs::metadata(&path).with_context(|| format!("the build left no {}", path.display()))?.len();
     if bytes > ZIP_BYTES_MAX {
         bail!("{} has {bytes} bytes; Lambda takes at most {ZIP_BYTES_MAX}", path.display());

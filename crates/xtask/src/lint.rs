@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::process::{run, step, succeeds};
-use crate::repository::Repository;
+use crate::repository::{CLIPPY, CLIPPY_ARGS, Repository};
 use crate::suite::FEATURES;
 use crate::venv;
 
@@ -30,6 +30,37 @@ pub(crate) fn clippy(repository: &Repository) -> Result<()> {
             .args(FEATURES)
             .args(["--", "-D", "warnings"]))
     })
+}
+
+/// The same in one go with compiling what the tests run, which is left in the target folder.
+///
+/// # Errors
+/// There is a warning, or something does not compile; or clippy lets pass what it must not.
+pub(crate) fn clippy_and_build(repository: &Repository) -> Result<()> {
+    step("clippy, and everything that the tests run", || {
+        must_bite(repository)?;
+        run(repository.cargo_for_tests().args(["build", "--workspace", "--all-targets"]).args(FEATURES))
+    })
+}
+
+/// A way of calling clippy that lints nothing would look like code without a warning.
+fn must_bite(repository: &Repository) -> Result<()> {
+    let folder = repository.target("clippy");
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let lets_pass = |name: &str, text: &str| -> Result<bool> {
+        let file = folder.join(name);
+        fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
+        let mut driver = Command::new(CLIPPY);
+        driver.current_dir(&folder).env("CLIPPY_ARGS", CLIPPY_ARGS).args(["--crate-type", "lib", "--emit", "metadata"]);
+        Ok(succeeds(driver.arg(file)))
+    };
+    if !lets_pass("right.rs", "pub fn is_empty(text: &str) -> bool {\n    text.is_empty()\n}\n")? {
+        bail!("`{CLIPPY}` does not run: `rustup component add clippy` installs it");
+    }
+    if lets_pass("wrong.rs", "pub fn is_empty(text: &str) -> bool {\n    text.len() == 0\n}\n")? {
+        bail!("`{CLIPPY}` finds nothing wrong with {}", folder.join("wrong.rs").display());
+    }
+    Ok(())
 }
 
 /// `cargo deny check`, if the tool is there: licences, advisories, banned crates and sources, as `deny.toml` says.

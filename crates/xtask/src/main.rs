@@ -24,6 +24,7 @@ mod venv;
 use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
 use repository::Repository;
+use suite::Zips;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Chores of the Millrace repository", disable_help_subcommand = true)]
@@ -44,8 +45,12 @@ enum Verb {
         #[arg(long, value_enum, default_value_t = Architecture::X86_64)]
         arch: Architecture,
     },
-    /// Only the flows that need the emulator and a real zip
-    E2e,
+    /// Only the flows that need the emulator and the functions
+    E2e {
+        /// The zips that are deployed, optimised, in place of what is compiled with the tests
+        #[arg(long)]
+        deployed: bool,
+    },
     /// Formatting, clippy, licences and advisories, CloudFormation templates
     Lint,
     /// How good detection is, as a Markdown table: labelled sets from ../shared where it is there, and the simulated plant
@@ -98,7 +103,7 @@ enum Architecture {
 }
 
 fn main() -> std::process::ExitCode {
-    let outcome = Repository::open().and_then(|repository| perform(&Arguments::parse().verb, &repository));
+    let outcome = Repository::open().and_then(|repository| perform(&Arguments::parse().verb, repository));
     match outcome {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {
@@ -108,18 +113,20 @@ fn main() -> std::process::ExitCode {
     }
 }
 
-fn perform(verb: &Verb, repository: &Repository) -> Result<()> {
+fn perform(verb: &Verb, repository: Repository) -> Result<()> {
+    // Who compiles, too, lints what is compiled.
+    let repository = &if matches!(verb, Verb::Ci) { repository.linting() } else { repository };
     match verb {
         Verb::Test => suite::everything(repository),
         Verb::Ci => {
             lint::formatting(repository)?;
-            lint::clippy(repository)?;
             lint::dependencies(repository)?;
+            lint::clippy_and_build(repository)?;
             suite::everything(repository)?;
             bench::instructions(repository, false)
         }
         Verb::Package { arch } => lambda_zip::all(repository, *arch).map(drop),
-        Verb::E2e => suite::end_to_end(repository),
+        Verb::E2e { deployed } => suite::end_to_end(repository, if *deployed { Zips::Deployed } else { Zips::Tested }),
         Verb::Lint => {
             lint::formatting(repository)?;
             lint::clippy(repository)?;

@@ -32,7 +32,16 @@ const ALERTS: &str = "alert-fanout";
 /// The command is checked and tested with all that it can do; what it is without is checked by the first of the README's commands.
 pub(crate) const FEATURES: [&str; 2] = ["--features", "millrace/aws,millrace/lake"];
 
-/// Template lint, unit and doc tests, then the packaged functions on the emulator.
+/// Which zips the end-to-end tests deploy.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Zips {
+    /// Of the functions as they are compiled with the tests: without optimisation, in no further time.
+    Tested,
+    /// Those that are deployed, which take long to make.
+    Deployed,
+}
+
+/// Template lint, unit and doc tests, then the functions on the emulator.
 ///
 /// # Errors
 /// The first step that fails.
@@ -44,24 +53,29 @@ pub(crate) fn everything(repository: &Repository) -> Result<()> {
     step("unit and property tests", || {
         run(in_test_world(&mut runner.command(repository, Scope::AllButEndToEnd), &emulator))
     })?;
-    step("doc tests", || run(repository.cargo().args(["test", "--workspace", "--doc", "--quiet"]).args(FEATURES)))?;
-    packaged_flows(repository, &venv, &emulator, runner)
+    step("doc tests", || {
+        run(repository.cargo_for_tests().args(["test", "--workspace", "--doc", "--quiet"]).args(FEATURES))
+    })?;
+    packaged_flows(repository, &venv, &emulator, runner, Zips::Tested)
 }
 
 /// Only the end-to-end tests.
 ///
 /// # Errors
 /// The first step that fails.
-pub(crate) fn end_to_end(repository: &Repository) -> Result<()> {
+pub(crate) fn end_to_end(repository: &Repository, zips: Zips) -> Result<()> {
     let venv = venv::ready(repository)?;
     let emulator = Emulator::start(repository, &venv, Policies::Ignored)?;
-    packaged_flows(repository, &venv, &emulator, Runner::found(repository))
+    packaged_flows(repository, &venv, &emulator, Runner::found(repository), zips)
 }
 
-fn packaged_flows(repository: &Repository, venv: &Venv, emulator: &Emulator, runner: Runner) -> Result<()> {
-    let zips = lambda_zip::all(repository, host_architecture())?;
-    let (scorer, alerts) = (zip_of(&zips, SCORER)?, zip_of(&zips, ALERTS)?);
+fn packaged_flows(repository: &Repository, venv: &Venv, emulator: &Emulator, runner: Runner, zips: Zips) -> Result<()> {
     step("the command and the tests", || run(&mut runner.build(repository)))?;
+    let zips = match zips {
+        Zips::Tested => lambda_zip::tested(repository, venv)?,
+        Zips::Deployed => lambda_zip::all(repository, host_architecture())?,
+    };
+    let (scorer, alerts) = (zip_of(&zips, SCORER)?, zip_of(&zips, ALERTS)?);
     let mosquitto = debian::program("mosquitto_pub", "mosquitto-clients")?;
     let record = repository.target("e2e");
     fs::create_dir_all(&record).with_context(|| format!("cannot make {}", record.display()))?;
@@ -135,7 +149,7 @@ impl Runner {
 
     /// Builds all that either scope runs, the command `millrace` with it.
     fn build(self, repository: &Repository) -> Command {
-        let mut command = repository.cargo();
+        let mut command = repository.cargo_for_tests();
         match self {
             Self::Nextest => command.args(["nextest", "run"]),
             Self::Cargo => command.arg("test"),
@@ -145,7 +159,7 @@ impl Runner {
     }
 
     fn command(self, repository: &Repository, scope: Scope) -> Command {
-        let mut command = repository.cargo();
+        let mut command = repository.cargo_for_tests();
         match (self, scope) {
             // Both runs build the whole workspace, with one choice of features, and differ only in what they run.
             (Self::Nextest, Scope::AllButEndToEnd) => {
