@@ -54,10 +54,10 @@ fn must_bite(repository: &Repository) -> Result<()> {
         driver.current_dir(&folder).env("CLIPPY_ARGS", CLIPPY_ARGS).args(["--crate-type", "lib", "--emit", "metadata"]);
         Ok(succeeds(driver.arg(file)))
     };
-    if !lets_pass("right.rs", "pub fn is_empty(text: &str) -> bool {\n    text.is_empty()\n}\n")? {
+    if !lets_pass("right.rs", "pub fn is_none(text: &str) -> bool {\n    text.is_empty()\n}\n")? {
         bail!("`{CLIPPY}` does not run: `rustup component add clippy` installs it");
     }
-    if lets_pass("wrong.rs", "pub fn is_empty(text: &str) -> bool {\n    text.len() == 0\n}\n")? {
+    if lets_pass("wrong.rs", "pub fn is_none(text: &str) -> bool {\n    text.len() == 0\n}\n")? {
         bail!("`{CLIPPY}` finds nothing wrong with {}", folder.join("wrong.rs").display());
     }
     Ok(())
