@@ -17,7 +17,7 @@ use anomaly_core::{Incident, Timestamp};
 use futures_util::TryStreamExt as _;
 use futures_util::stream::FuturesOrdered;
 use platform::model::{Change, Entry, Image};
-use platform::ports::{AlertWorld, Order, StoreError};
+use platform::ports::{AlertWorld, Order, StoreError, StoreErrorKind};
 
 use crate::config::Config;
 use crate::delivery::Claimed;
@@ -27,10 +27,12 @@ use crate::tenants::{Tenant, Tenants};
 use crate::{active, place};
 use active::Known;
 use ask::Peer;
-use listen::{Listening, found_elsewhere, hear, is_late};
+use listen::{Confirmed, Listening, found_elsewhere, hear, is_late};
 
 /// Devices that are read at the same time.
 const READS_AT_ONCE: usize = 16;
+/// What an invocation has left, at the least, when it is looked once more who has the say.
+const PATIENCE: Duration = Duration::from_secs(8);
 /// Happenings of one device in one transaction; more are a further one.
 const HAPPENINGS_MAX: usize = 40;
 
@@ -77,6 +79,7 @@ pub struct Fanout<W, D> {
     tenants: Tenants,
     peer: Option<Peer<W>>,
     listening: Listening,
+    confirmed: Confirmed,
 }
 
 /// Who tells people.
@@ -108,7 +111,15 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
     /// One that knows nothing yet.
     #[must_use]
     pub fn new(world: W, dispatch: D, config: Config) -> Self {
-        Self { world, dispatch, config, tenants: Tenants::default(), peer: None, listening: Listening::default() }
+        Self {
+            world,
+            dispatch,
+            config,
+            tenants: Tenants::default(),
+            peer: None,
+            listening: Listening::default(),
+            confirmed: Confirmed::default(),
+        }
     }
 
     /// The same with the tables of the other region of a pair, which is asked before people are told.
@@ -191,6 +202,29 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
         Ok(self.say().await? != Say::Theirs)
     }
 
+    /// Whether people may be told still: whoever has stood still since it was looked who has the say looks again. Another region may
+    /// have told them meanwhile.
+    ///
+    /// # Errors
+    /// The store's, or a transient one that says that another region has the say.
+    async fn is_ours_yet(&self) -> Result<(), StoreError> {
+        let Some(now) = self.confirmed.outdated() else { return Ok(()) };
+        let known = self.known().await?;
+        let is_ours = match self.say_of(&known) {
+            Say::Ours => self.ask(&known, now, PATIENCE).await.unwrap_or(true),
+            say => say == Say::Alone,
+        };
+        if !is_ours {
+            let remedy = "this process stood still, and another region was given the say meanwhile";
+            return Err(StoreError {
+                kind: StoreErrorKind::Throttled,
+                ..StoreError::permanent("tell people", self.config.region.clone(), remedy)
+            });
+        }
+        self.confirmed.confirm(now);
+        Ok(())
+    }
+
     /// Whether this region has the say, as the other one knows it. `None`: there is no other one, or it does not answer.
     async fn ask(&self, known: &Known, now: Timestamp, remaining: Duration) -> Option<bool> {
         let theirs = self.peer.as_ref()?.ask(self.config.stream.as_deref(), now, remaining).await?;
@@ -221,6 +255,7 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
         if heard.is_empty() || !self.is_ours(changes, now, remaining).await? {
             return Ok(outcome);
         }
+        self.confirmed.confirm(now);
         let mut claimed = Vec::new();
         for (tenant, devices) in heard {
             match self.follow(&tenant, &devices, now).await {

@@ -11,6 +11,7 @@
 //! Who cannot be asked may be gone: see [`super::listen`] for what is done then.
 
 use std::collections::BTreeSet;
+use std::error::Error as StdError;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use anomaly_core::Timestamp;
 use futures_util::TryStreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use platform::model::{Change, EntryKey, Image};
-use platform::ports::{LoadEntry, LoadEpoch, StoreError};
+use platform::ports::{LoadEntry, LoadEpoch, StoreError, StoreErrorKind};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::READS_AT_ONCE;
@@ -99,12 +100,17 @@ impl<W: LoadEntry + LoadEpoch + Sync> Peer<W> {
         now: Timestamp,
         remaining: Duration,
     ) -> Option<T> {
-        let why = match timeout(ANSWER_MAX.min(remaining / 4), asking).await {
+        match timeout(ANSWER_MAX.min(remaining / 4), asking).await {
             Ok(Ok(answer)) => return Some(answer),
-            Ok(Err(error)) => error.to_string(),
-            Err(elapsed) => elapsed.to_string(),
-        };
-        tracing::warn!(why, "the other region does not say what it knows");
+            // Nobody is gone: a permission or a name is wrong.
+            Ok(Err(error)) if error.kind == StoreErrorKind::Permanent => {
+                tracing::error!(error = &error as &dyn StdError, "the other region must not be asked");
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(error = &error as &dyn StdError, "the other region does not say what it knows");
+            }
+            Err(_elapsed) => tracing::warn!("the other region does not say what it knows in time"),
+        }
         self.alone_until.store(now.millis().saturating_add(LEFT_ALONE.as_millis() as i64), Ordering::Relaxed);
         None
     }

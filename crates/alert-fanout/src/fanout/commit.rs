@@ -238,6 +238,7 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
     }
 
     async fn try_pack(&self, pack: &Pack, holds: &Tenant, now: Timestamp) -> Result<(), ChangeError> {
+        self.is_ours_yet().await?;
         let kept_days = self.config.kept_days;
         let mut entries: Vec<(Entry, Option<u64>)> = Vec::new();
         for draft in &pack.drafts {

@@ -79,6 +79,11 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
                 done.unsent += 1;
                 continue;
             }
+            if let Err(error) = self.is_ours_yet().await {
+                tracing::warn!(tenant, channel, error = &error as &dyn std::error::Error, "a message is not sent");
+                done.unsent += 1;
+                continue;
+            }
             if tooth!("result-before-sending") {
                 self.settle(&claimed, Ok(Receipt::default()), now).await;
             }

@@ -53,6 +53,7 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
                 return Ok(done);
             }
         }
+        self.confirmed.confirm(now);
         let (mut claimed, mut failed) = (Vec::new(), None);
         for entry in due {
             match self.look_at(&entry, now, &mut done).await {

@@ -357,3 +357,28 @@ fn a_region_that_does_not_answer_holds_up_nothing_for_long_and_is_not_asked_all_
         });
     }
 }
+
+#[test]
+fn who_stood_still_before_it_wrote_or_sent_looks_once_more_who_has_the_say() {
+    for (verb, fault, is_written) in
+        [("list entries", Fault::ParkBefore, false), ("change entries", Fault::ParkAfter, true)]
+    {
+        block_on(async {
+            let pair = pair().await;
+            pair.here.world().on_call(When::verb(verb), fault);
+            let standing_still = async {
+                sleep(Duration::from_secs(10)).await;
+                alert_fanout::active::switch(&pair.peer, "elsewhere", at(5)).await.unwrap();
+                pair.here.world().release();
+            };
+            let (outcome, ()) = tokio::join!(pair.here.take(&pair.found, at(1), &in_time), standing_still);
+            let outcome = outcome.unwrap();
+            assert!(pair.heard[0].got().is_empty(), "stood still in `{verb}`: {outcome:?}");
+            assert_eq!((outcome.failed.is_empty(), outcome.done.unsent), (is_written, u64::from(is_written)), "{verb}");
+            let is_there = pair.here.world().entries().iter().any(|entry| entry.key.sk.starts_with("I#"));
+            assert_eq!(is_there, is_written, "{verb}");
+            // What comes again is the other region's.
+            assert_eq!(take(&pair.here, &pair.found, at(20)).await.sent, 0);
+        });
+    }
+}

@@ -149,7 +149,13 @@ impl Run {
         let stores = (store, &telling.gate, &self.flaws);
         let world = TellingWorld::new(stores, process, &telling.profiles, name, had_say);
         let sender = Sender::new((&telling.desk, &telling.gate, store), process, (region, name), had_say);
-        Fanout::new(world, sender, Config { region: name.to_owned(), ..Config::local("simulation") })
+        // Every other process asks the other region. The rest are as where that does not answer.
+        let asked = self.regions.iter().zip(REGIONS).find(|(_, other)| *other != name && process.is_multiple_of(2));
+        let peer = asked.map(|(there, other)| {
+            let stores = (&there.site.store, &telling.gate, &self.flaws);
+            TellingWorld::new(stores, process, &telling.profiles, other, &Arc::default())
+        });
+        Fanout::new(world, sender, Config { region: name.to_owned(), ..Config::local("simulation") }).with_peer(peer)
     }
 
     /// An invocation has ended: its part goes on from the first change that failed.
