@@ -21,6 +21,8 @@ const WITHIN: Duration = Duration::from_mins(2);
 const LAG: Duration = Duration::from_secs(1);
 /// From a message to the note that it was sent.
 const NOTED: Duration = Duration::from_secs(1);
+/// How long a Region that goes on takes for what it had in hand when it stood still.
+const IN_HAND: Duration = Duration::from_secs(3);
 /// RTO of the script: what a person waits for.
 const MOVED_WITHIN: Duration = Duration::from_mins(1);
 
@@ -159,7 +161,8 @@ impl Opened {
             let [one, other] = told.as_slice() else { bail!("{device} was told of more than twice: {told:?}") };
             let by_the_lost = if one.by == Side::Primary { one } else { other };
             let is_unknowable = (known_until_ms..=lost.ms).contains(&by_the_lost.at_ms);
-            let is_in_hand = again.is_some_and(|again| (0..1_000).contains(&(by_the_lost.at_ms - again.ms)));
+            let is_in_hand =
+                again.is_some_and(|again| (0..IN_HAND.as_millis() as i64).contains(&(by_the_lost.at_ms - again.ms)));
             in_hand += usize::from(is_in_hand);
             ensure!(
                 one.by != other.by && (is_unknowable || is_in_hand),
