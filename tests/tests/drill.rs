@@ -21,6 +21,8 @@ const WITHIN: Duration = Duration::from_mins(2);
 const LAG: Duration = Duration::from_secs(1);
 /// From a message to the note that it was sent.
 const NOTED: Duration = Duration::from_secs(1);
+/// From a reading that was taken to its object in the lake.
+const UNDER_WAY: Duration = Duration::from_secs(3);
 /// How long a Region that goes on takes for what it had in hand when it stood still.
 const IN_HAND: Duration = Duration::from_secs(3);
 /// RTO of the script: what a person waits for.
@@ -383,6 +385,8 @@ async fn without_it_no_more_is_lost_than_was_under_way() -> Result<()> {
     )?;
     record("drill-told.md", &text)?;
     ensure!(!committed.is_empty() && committed.is_subset(&kept), "something is lost that had been replicated");
+    // A batch is committed, and its object written, some time after the record was taken.
+    ensure!(oldest < LAG + UNDER_WAY, "something was lost that was {oldest:?} old");
     ensure!(ledger.kept == 0 && !there.is_empty(), "devices did not find the other Region");
     asking_is_allowed("drill-told")?;
     opened.none_twice_but_unknowably(killed, None)
