@@ -72,6 +72,8 @@ pub struct Told {
     pub lost: u64,
     /// Writes of a Region that was gone before they left it.
     pub stranded: u64,
+    /// When the oldest of these was made, microseconds since 1970.
+    pub stranded_since_us: Option<u64>,
     /// Writes that could not be taken, such as copies for a bucket that is not there.
     pub refused: u64,
     /// Writes that are on their way.

@@ -73,12 +73,14 @@ pub struct Claimed {
     pub version: u64,
     /// It.
     pub delivery: Delivery,
+    /// What it is written with, an incident or a tenant's budget, and the version that this has then; a claim alone has nothing.
+    pub beside: Option<(EntryKey, u64)>,
 }
 
 impl Claimed {
-    /// A new one, claimed by who writes it.
+    /// A new one, claimed by who writes it, and what it is written with.
     #[must_use]
-    pub fn new(key: EntryKey, channel: &str, message: Message, now: Timestamp) -> Self {
+    pub fn new(key: EntryKey, channel: &str, message: Message, beside: (EntryKey, u64), now: Timestamp) -> Self {
         let delivery = Delivery {
             channel: channel.to_owned(),
             message,
@@ -87,21 +89,26 @@ impl Claimed {
             state: DeliveryState::Pending,
             error: None,
         };
-        Self { key, version: 1, delivery }
+        Self { key, version: 1, delivery, beside: Some(beside) }
     }
 
-    /// The claim of one that is stored; `None` where there is nothing left to send, or somebody else has it.
+    /// The claim of one that is stored, of what was due by then; `None` where there is nothing left to send, or somebody else has it.
     ///
     /// # Errors
     /// What is stored is no delivery.
-    pub fn again(entry: &Entry, now: Timestamp) -> Result<Option<Self>, serde_json::Error> {
+    pub fn again(entry: &Entry, then: Timestamp) -> Result<Option<Self>, serde_json::Error> {
         let mut delivery: Delivery = serde_json::from_value(entry.body.clone())?;
-        let is_due = entry.due.as_ref().is_some_and(|due| due.at <= now);
+        let is_due = entry.due.as_ref().is_some_and(|due| due.at <= then);
         if delivery.state != DeliveryState::Pending || !is_due {
             return Ok(None);
         }
         delivery.tries = delivery.tries.saturating_add(1);
-        Ok(Some(Self { key: entry.key.clone(), version: entry.version + 1, delivery }))
+        Ok(Some(Self { key: entry.key.clone(), version: entry.version + 1, delivery, beside: None }))
+    }
+
+    /// Where what was written stands, with its versions.
+    pub fn written(&self) -> impl Iterator<Item = (EntryKey, u64)> {
+        std::iter::once((self.key.clone(), self.version)).chain(self.beside.clone())
     }
 
     /// As it is stored while it is claimed; `claim` is how long the claim holds.

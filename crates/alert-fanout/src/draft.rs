@@ -55,6 +55,11 @@ struct Changed {
 }
 
 impl Changed {
+    /// The version that it will have.
+    fn next(&self) -> u64 {
+        self.stored.unwrap_or(0) + 1
+    }
+
     fn apply(&mut self, event: Event<'_>, tenant: &Tenant, now: Timestamp) {
         let metrics: Vec<&str> = self.incident.metric_names().collect();
         let quiet = tenant.quiet(&self.incident.device, &metrics, self.incident.severity, now);
@@ -219,7 +224,8 @@ impl Draft {
                 if told && admit(&changed.incident, notice) {
                     claimed.extend(channels.into_iter().map(|channel| {
                         let key = place::delivery(&changed.incident, notice.number, channel);
-                        Claimed::new(key, channel, say::notice(&changed.incident, notice, link), now)
+                        let message = say::notice(&changed.incident, notice, link);
+                        Claimed::new(key, channel, message, (place::incident(&changed.incident), changed.next()), now)
                     }));
                 }
                 done.push(notice.number);
@@ -287,7 +293,7 @@ impl Draft {
             let body = body(&key, incident)?;
             let entry = Entry {
                 key,
-                version: changed.stored.unwrap_or(0) + 1,
+                version: changed.next(),
                 due: due.map(|at| place::due(&self.tenant, at)),
                 day: Some(place::day(&self.tenant, incident.opened)),
                 // An open incident is not forgotten, however long it lasts.

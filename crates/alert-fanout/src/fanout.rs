@@ -7,6 +7,7 @@
 mod ask;
 mod commit;
 mod listen;
+mod ours;
 mod send;
 mod tick;
 
@@ -17,22 +18,19 @@ use anomaly_core::{Incident, Timestamp};
 use futures_util::TryStreamExt as _;
 use futures_util::stream::FuturesOrdered;
 use platform::model::{Change, Entry, Image};
-use platform::ports::{AlertWorld, Order, StoreError, StoreErrorKind};
+use platform::ports::{AlertWorld, Order, StoreError};
 
 use crate::config::Config;
 use crate::delivery::Claimed;
 use crate::dispatch::Dispatch;
 use crate::draft::{Draft, Happening};
+use crate::place;
 use crate::tenants::{Tenant, Tenants};
-use crate::{active, place};
-use active::Known;
-use ask::Peer;
-use listen::{Confirmed, Listening, found_elsewhere, hear, is_late};
+use ask::{Confirmed, Peer};
+use listen::Listening;
 
 /// Devices that are read at the same time.
 const READS_AT_ONCE: usize = 16;
-/// What an invocation has left, at the least, when it is looked once more who has the say.
-const PATIENCE: Duration = Duration::from_secs(8);
 /// Happenings of one device in one transaction; more are a further one.
 const HAPPENINGS_MAX: usize = 40;
 
@@ -82,17 +80,6 @@ pub struct Fanout<W, D> {
     confirmed: Confirmed,
 }
 
-/// Who tells people.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Say {
-    /// There is no other region.
-    Alone,
-    /// This region.
-    Ours,
-    /// The other one.
-    Theirs,
-}
-
 /// A device's happenings, and where in the batch they stood.
 #[derive(Debug, Default)]
 struct Heard {
@@ -132,112 +119,6 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
     #[must_use]
     pub fn world(&self) -> &W {
         &self.world
-    }
-
-    async fn say(&self) -> Result<Say, StoreError> {
-        Ok(self.say_of(&self.known().await?))
-    }
-
-    fn say_of(&self, known: &Known) -> Say {
-        match &known.region {
-            None => Say::Alone,
-            Some(region) if *region == self.config.region || tooth!("active-not-looked-at") => Say::Ours,
-            Some(_) => Say::Theirs,
-        }
-    }
-
-    /// Who tells people, as far as it is known here.
-    async fn known(&self) -> Result<Known, StoreError> {
-        active::who_has_say(&self.world, self.config.stream.as_deref()).await
-    }
-
-    /// Whether this region is to tell of these changes, after the other one was asked or what there is to hear was heard.
-    async fn is_ours(
-        &self,
-        changes: &[Change],
-        now: Timestamp,
-        remaining: &(dyn Fn() -> Duration + Sync),
-    ) -> Result<bool, StoreError> {
-        let known = self.known().await?;
-        if self.say_of(&known) != Say::Ours {
-            return Ok(self.say_of(&known) == Say::Alone);
-        }
-        let stream = self.config.stream.as_deref();
-        let elsewhere = stream.map(|stream| found_elsewhere(changes, &self.config.region, stream)).unwrap_or_default();
-        let is_late = is_late(changes, now);
-        if let Some(says) = self.ask(&known, now, remaining()).await {
-            let Some(peer) = self.peer.as_ref().filter(|_| says) else { return Ok(false) };
-            if is_late || !elsewhere.is_empty() || ask::is_fresh(&known, now) {
-                peer.catch_up(&self.world, changes, now, remaining()).await?;
-            }
-            // It may have taken a while.
-            return Ok(self.say().await? != Say::Theirs);
-        }
-        if !elsewhere.is_empty() {
-            let newest = hear(&self.world, &elsewhere, remaining()).await?;
-            if newest > known.epoch {
-                let known = self.known().await?;
-                tracing::warn!(
-                    newest,
-                    known = known.epoch,
-                    "the other region has found something in a newer epoch than was known"
-                );
-                // Who has the say in it tells of these changes.
-                return Ok(self.say_of(&known) == Say::Ours && newest <= known.epoch);
-            }
-        }
-        self.is_ours_still(is_late, now, remaining).await
-    }
-
-    /// Whether this region is still to tell people of what is late or overdue, after it has listened: see [`listen`].
-    async fn is_ours_still(
-        &self,
-        is_late: bool,
-        now: Timestamp,
-        remaining: &(dyn Fn() -> Duration + Sync),
-    ) -> Result<bool, StoreError> {
-        if is_late && self.listening.is_due(now) {
-            self.listening.listen(now, remaining()).await;
-        }
-        Ok(self.say().await? != Say::Theirs)
-    }
-
-    /// Whether people may be told still: whoever has stood still since it was looked who has the say looks again. Another region may
-    /// have told them meanwhile.
-    ///
-    /// # Errors
-    /// The store's, or a transient one that says that another region has the say.
-    async fn is_ours_yet(&self) -> Result<(), StoreError> {
-        let Some(now) = self.confirmed.outdated() else { return Ok(()) };
-        let known = self.known().await?;
-        let is_ours = match self.say_of(&known) {
-            Say::Ours => self.ask(&known, now, PATIENCE).await.unwrap_or(true),
-            say => say == Say::Alone,
-        };
-        if !is_ours {
-            let remedy = "this process stood still, and another region was given the say meanwhile";
-            return Err(StoreError {
-                kind: StoreErrorKind::Throttled,
-                ..StoreError::permanent("tell people", self.config.region.clone(), remedy)
-            });
-        }
-        self.confirmed.confirm(now);
-        Ok(())
-    }
-
-    /// Whether this region has the say, as the other one knows it. `None`: there is no other one, or it does not answer.
-    async fn ask(&self, known: &Known, now: Timestamp, remaining: Duration) -> Option<bool> {
-        let theirs = self.peer.as_ref()?.ask(self.config.stream.as_deref(), now, remaining).await?;
-        let is_ours = !theirs.is_later_than(known) || self.say_of(&theirs) == Say::Ours;
-        if !is_ours {
-            tracing::warn!(
-                known = known.epoch,
-                theirs = theirs.epoch,
-                region = theirs.region,
-                "the say was given to another region, which was not known here"
-            );
-        }
-        Some(is_ours)
     }
 
     /// Takes a batch of changes. `remaining` is how much time there is; what cannot be sent in it is sent by the tick.

@@ -157,7 +157,10 @@ pub(super) fn fetch(carrier: &Carrier, direction: &Direction) {
             }
             if carrier.source.state() == State::Gone {
                 for line in std::mem::take(&mut desk.under_way) {
-                    desk.ways.entry(line.carried).or_default().told.stranded += 1;
+                    let told = &mut desk.ways.entry(line.carried).or_default().told;
+                    told.stranded += 1;
+                    let since = told.stranded_since_us.map_or(line.at_us, |since| since.min(line.at_us));
+                    told.stranded_since_us = Some(since);
                 }
             }
             (desk.outbox_id.clone(), desk.fetched)

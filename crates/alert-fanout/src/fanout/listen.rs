@@ -13,7 +13,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anomaly_core::Timestamp;
@@ -21,6 +20,8 @@ use platform::model::{Change, Image, ShardId};
 use platform::ports::{LoadCheckpoint, StoreError};
 use telemetry::sequence::SequenceNumber;
 use tokio::time::{Instant, sleep};
+
+use super::ask::STOOD_STILL;
 
 /// From this age on a finding is late: some times what lies between a reading's arrival and its message.
 const LATE: Duration = Duration::from_secs(10);
@@ -30,10 +31,7 @@ const OVERDUE: Duration = Duration::from_secs(90);
 const LISTEN: Duration = Duration::from_secs(5);
 /// Between two looks at a checkpoint that has not arrived.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// A pause that took so much longer was none: the process stood still, and nothing came in meanwhile. Nor is what was known so long ago
-/// who has the say still known.
-const STOOD_STILL: Duration = Duration::from_secs(2);
-/// Pauses that are made again for that reason.
+/// Pauses that are made again because the process stood still, and nothing came in meanwhile.
 const PAUSES_MAX: u32 = 3;
 
 /// What of this function's memory is about listening: until when it has listened, in milliseconds. A backlog is not listened
@@ -44,25 +42,6 @@ pub(super) struct Listening(AtomicI64);
 impl Default for Listening {
     fn default() -> Self {
         Self(AtomicI64::new(i64::MIN))
-    }
-}
-
-/// When it was last looked who has the say.
-#[derive(Debug, Default)]
-pub(super) struct Confirmed(Mutex<Option<(Instant, Timestamp)>>);
-
-impl Confirmed {
-    /// It has been looked at this moment, which is about `now`.
-    pub(super) fn confirm(&self, now: Timestamp) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), now));
-    }
-
-    /// The time it is by now, if that was too long ago.
-    pub(super) fn outdated(&self) -> Option<Timestamp> {
-        let (at, now) = (*self.0.lock().unwrap_or_else(PoisonError::into_inner))?;
-        let passed = at.elapsed();
-        let millis = now.millis().saturating_add(passed.as_millis() as i64);
-        (passed >= STOOD_STILL).then(|| Timestamp::from_millis(millis).unwrap_or(now))
     }
 }
 

@@ -37,13 +37,16 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
         }
     }
 
-    /// Sends, channel by channel, as long as there is time.
+    /// Sends, channel by channel, as long as there is time, when the other region knows of it.
     pub(super) async fn send(
         &self,
         claimed: Vec<Claimed>,
         now: Timestamp,
         remaining: &(dyn Fn() -> Duration + Sync),
     ) -> Done {
+        if let Some(peer) = &self.peer {
+            peer.until_known(&claimed, now, remaining()).await;
+        }
         let mut channels: BTreeMap<(String, String), Vec<Claimed>> = BTreeMap::new();
         for one in claimed {
             let of = (one.delivery.message.tenant.clone(), one.delivery.channel.clone());

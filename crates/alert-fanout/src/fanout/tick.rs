@@ -10,14 +10,16 @@ use platform::ports::{AlertWorld, AnomalyQuery, ChangeError, StoreError};
 
 use super::commit::store_error;
 use super::listen::is_overdue;
-use super::{Done, Fanout, Heard, Say};
+use super::ours::Say;
+use super::{Done, Fanout, Heard};
+use crate::active::{self, Known};
 use crate::budget::TenantBudget;
-use crate::delivery::Claimed;
+use crate::delivery::{Claimed, later};
 use crate::dispatch::Dispatch;
 use crate::draft::Happening;
 use crate::pulse::PutPulses;
 use crate::tenants::Tenants;
-use crate::{active, place, say};
+use crate::{place, say};
 
 /// Most that is due in one part of the index and is looked at in one tick; the next one goes on.
 const DUE_MAX: usize = 500;
@@ -39,18 +41,15 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
         if self.say_of(&known) == Say::Theirs {
             return Ok(done);
         }
-        let mut due = Vec::new();
-        for queue in place::queues() {
-            due.extend(self.world.find_due(&queue, now, DUE_MAX).await?);
-        }
-        if self.say_of(&known) == Say::Ours && !due.is_empty() {
+        let mut due = self.due(now).await?;
+        let left = self.claimed_before(&known, now).await?;
+        if self.say_of(&known) == Say::Ours && !(due.is_empty() && left.is_empty()) {
             let since = due.iter().filter_map(|entry| Some(entry.due.as_ref()?.at));
-            let is_ours = match self.ask(&known, now, remaining()).await {
-                Some(is_ours) => is_ours,
-                None => self.is_ours_still(is_overdue(since, now), now, remaining).await?,
-            };
-            if !is_ours {
-                return Ok(done);
+            match self.ask(&known, now, remaining()).await {
+                Some(true) => {}
+                // Who has claimed the rest is gone.
+                None if self.is_ours_still(is_overdue(since, now), now, remaining).await? => due.extend(left),
+                _ => return Ok(done),
             }
         }
         self.confirmed.confirm(now);
@@ -90,17 +89,39 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
         if self.say().await? == Say::Theirs { Ok(0) } else { pulses.put_pulses(now).await }
     }
 
+    /// What is due at a time, in every part of the index.
+    async fn due(&self, at: Timestamp) -> Result<Vec<Entry>, StoreError> {
+        let mut due = Vec::new();
+        for queue in place::queues() {
+            due.extend(self.world.find_due(&queue, at, DUE_MAX).await?);
+        }
+        Ok(due)
+    }
+
+    /// After a move: messages whose claims hold still and are of the time before it, so that the other region has made them. Where
+    /// that is gone nobody else sends them, and they need not wait until the claims run out.
+    async fn claimed_before(&self, known: &Known, now: Timestamp) -> Result<Vec<Entry>, StoreError> {
+        let last = known.since.filter(|_| self.peer.is_some()).map(|since| later(since, self.config.claim()));
+        let Some(last) = last.filter(|last| *last > now) else { return Ok(Vec::new()) };
+        let is_claim = |entry: &Entry| {
+            entry.key.sk.starts_with(place::DELIVERIES) && entry.due.as_ref().is_some_and(|due| due.at > now)
+        };
+        Ok(self.due(last).await?.into_iter().filter(is_claim).collect())
+    }
+
     /// One thing that is due, read anew: the index may be late.
     async fn look_at(&self, listed: &Entry, now: Timestamp, done: &mut Done) -> Result<Vec<Claimed>, StoreError> {
         let Some(entry) = self.world.load_entry(&listed.key).await? else { return Ok(Vec::new()) };
-        if entry.due.as_ref().is_none_or(|due| due.at > now) {
+        // Whoever has put it off since then has it.
+        let listed_at = listed.due.as_ref().map_or(now, |due| due.at.max(now));
+        if entry.due.as_ref().is_none_or(|due| due.at > listed_at) {
             return Ok(Vec::new());
         }
         if entry.key.sk.starts_with(place::INCIDENTS) {
             return self.look_at_incident(&entry, now, done).await;
         }
         if entry.key.sk.starts_with(place::DELIVERIES) {
-            return self.claim(&entry, now).await;
+            return self.claim(&entry, listed_at, now).await;
         }
         if entry.key.sk == place::BUDGET {
             return self.tell_digest(&entry, now, done).await;
@@ -125,8 +146,8 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
     }
 
     /// A message whose try failed, or whose sender was lost.
-    async fn claim(&self, entry: &Entry, now: Timestamp) -> Result<Vec<Claimed>, StoreError> {
-        let again = Claimed::again(entry, now).map_err(|error| broken(entry, &error))?;
+    async fn claim(&self, entry: &Entry, due: Timestamp, now: Timestamp) -> Result<Vec<Claimed>, StoreError> {
+        let again = Claimed::again(entry, due).map_err(|error| broken(entry, &error))?;
         let Some(claimed) = again else { return Ok(Vec::new()) };
         let stored = claimed.entry(now, self.config.claim())?;
         if tooth!("claimed-anew-unwritten") {
@@ -146,13 +167,18 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
         let mut budget = TenantBudget::new(tenant, Some(entry));
         (budget.kept.budget, _) = budget.kept.budget.take_digest(now);
         let told = budget.kept.held.take().filter(|_| !tooth!("digest-without-message"));
+        let (stored, expected) = budget.entry(now)?;
+        let beside = (stored.key.clone(), stored.version);
         let claimed: Vec<Claimed> = told.map_or_else(Vec::new, |held| {
             let message = say::digest(&held, now, self.config.link.as_deref());
             let channels = holds.settings().channels_for_digest(say::worst(&held));
-            let one = |channel: &str| Claimed::new(place::digest(tenant, now, channel), channel, message.clone(), now);
+            let one = |channel: &str| {
+                let key = place::digest(tenant, now, channel);
+                Claimed::new(key, channel, message.clone(), beside.clone(), now)
+            };
             channels.into_iter().map(one).collect()
         });
-        let mut entries = vec![budget.entry(now)?];
+        let mut entries = vec![(stored, expected)];
         for claimed in &claimed {
             entries.push((claimed.entry(now, self.config.claim())?, None));
         }

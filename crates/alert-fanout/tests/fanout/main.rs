@@ -3,6 +3,7 @@
 
 mod calls;
 mod courses;
+mod pair;
 mod plant;
 mod receiver;
 mod regions;
