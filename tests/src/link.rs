@@ -72,14 +72,21 @@ pub struct Told {
     pub lost: u64,
     /// Writes of a Region that was gone before they left it.
     pub stranded: u64,
-    /// When the oldest of these was made, microseconds since 1970.
-    pub stranded_since_us: Option<u64>,
     /// Writes that could not be taken, such as copies for a bucket that is not there.
     pub refused: u64,
     /// Writes that are on their way.
     pub under_way: u64,
     /// The longest time from a write to its delivery.
     pub lag_max: Duration,
+}
+
+/// A write that a Region had made and that had not left it when it was gone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stranded {
+    /// The write.
+    pub change: Change,
+    /// When it was made, microseconds since 1970.
+    pub at_us: u64,
 }
 
 type Judge = Box<dyn Fn(&Change) -> bool + Send>;
@@ -116,6 +123,7 @@ struct Desk {
     places: u64,
     is_over: bool,
     troubles: Vec<String>,
+    stranded: Vec<Stranded>,
 }
 
 struct Direction {
@@ -207,6 +215,12 @@ impl Link {
         let desk = self.directions[&from].desk();
         let under_way = desk.under_way.iter().filter(|line| line.carried == carried).count();
         Told { under_way: under_way as u64, ..desk.ways[&carried].told }
+    }
+
+    /// What a Region that is gone had written, and what had not left it.
+    #[must_use]
+    pub fn stranded(&self, from: Side) -> Vec<Stranded> {
+        self.directions[&from].desk().stranded.clone()
     }
 
     /// What went wrong that nobody injected.

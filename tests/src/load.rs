@@ -30,8 +30,8 @@ const HOT_ROUNDS: usize = 6;
 /// The first machine that does, and how many rounds later each next one.
 const HOT_FROM: usize = 20;
 const HOT_EVERY: usize = 4;
-/// Above the built-in limit of 80 °C.
-const HOT: f64 = 95.0;
+/// Temperature of a machine that runs hot, °C: above the built-in limit of 80.
+pub const HOT: f64 = 95.0;
 /// Longest wait for a stream's answer. A Region that is frozen gives none.
 const ANSWER: Duration = Duration::from_millis(400);
 /// Between two tries of a device to connect.

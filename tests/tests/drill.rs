@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, bail, ensure};
 use aws_sdk_s3::primitives::ByteStream;
 use e2e::{
-    Carried, Ledger, Load, Playing, Publishing, Reading, Side, Subscriber, Twins, World, bronze_of, found_in, until,
+    Change, HOT, Ledger, Load, Playing, Publishing, Reading, Side, Subscriber, Twins, World, bronze_of, found_in, until,
 };
 use serde_json::Value;
 
@@ -93,10 +93,15 @@ impl Ground {
 
     /// The readings that a Region's lake has.
     async fn kept(&self, side: Side) -> Result<BTreeSet<Reading>> {
+        self.kept_where(side, |_| true).await
+    }
+
+    /// Those of them that are so.
+    async fn kept_where(&self, side: Side, is_wanted: impl Fn(&Value) -> bool) -> Result<BTreeSet<Reading>> {
         let lines = bronze_of(self.world(side), &self.twins.lake(side)).await?;
         let readings = lines.iter().filter_map(|line| {
             let payload: Value = serde_json::from_slice(&line.payload).ok()?;
-            Some((line.partition_key.clone(), payload["ts"].as_i64()?))
+            Some((line.partition_key.clone(), payload["ts"].as_i64().filter(|_| is_wanted(&payload))?))
         });
         Ok(readings.collect())
     }
@@ -200,6 +205,12 @@ impl Opened {
         });
         lines.collect()
     }
+}
+
+/// The device of a finding, if that is what was written.
+fn found_of(change: &Change) -> Option<&str> {
+    let Change::Item { key: (pk, sk), .. } = change else { return None };
+    pk.split_once('#').filter(|_| sk.starts_with("A#")).map(|(_, device)| device)
 }
 
 /// The rows of a timeline as Markdown.
@@ -351,10 +362,13 @@ async fn without_it_no_more_is_lost_than_was_under_way() -> Result<()> {
         .map(|(reading, at)| (reading, killed.at.duration_since(*at)))
         .collect();
     let oldest = lost.values().max().copied().unwrap_or_default();
-    // Whose hot readings have arrived somewhere is told of.
-    let lost_devices: BTreeSet<&String> = lost.keys().map(|(device, _)| device).collect();
-    let expected: BTreeSet<String> =
-        ledger.hot.keys().filter(|device| !lost_devices.contains(device)).cloned().collect();
+    // Of whom a hot reading is there is told of, unless what was found of it is gone with the Region.
+    let stranded = ground.twins.link().stranded(Side::Primary);
+    let is_hot = |payload: &Value| payload["temperature"].as_f64() == Some(HOT);
+    let hot_there = ground.kept_where(Side::Other, is_hot).await?;
+    let unknown: BTreeSet<&str> = stranded.iter().filter_map(|write| found_of(&write.change)).collect();
+    let hot_there = hot_there.into_iter().map(|(device, _)| device).filter(|device| !unknown.contains(device.as_str()));
+    let expected: BTreeSet<String> = hot_there.collect();
     until("they were told of", WITHIN, || {
         let taken = opened.take(&ground, &[Side::Other]);
         let all = expected.iter().all(|device| opened.told.contains_key(device));
@@ -362,15 +376,15 @@ async fn without_it_no_more_is_lost_than_was_under_way() -> Result<()> {
     })
     .await?;
     // What had been committed there, and had not left it: how old it was when it was lost.
-    let stranded = Carried::ALL.map(|carried| ground.twins.link().told(Side::Primary, carried));
-    let since_us = stranded.iter().filter_map(|told| told.stranded_since_us).min();
+    let since_us = stranded.iter().map(|write| write.at_us).min();
     let age_us = since_us.map_or(0, |since_us| 1_000 * killed.ms - since_us as i64);
     let committed_before = Duration::from_micros(age_us.max(0).unsigned_abs());
     writeln!(
         text,
         "\n- moved in {:.1} s; first anomaly committed in {} {:.1} s after `dr failover` began\n- devices told after {:.1} s\n\
          - readings: {} taken by {}, {} by {}; lost {}, the oldest taken {:.2} s before the loss\n- replication {:.1} s late; \
-         of what was committed and is lost ({} items and objects), the oldest was written {:.2} s before the loss\n- machines that ran hot: {}; alerts: {}, one a machine; with a second message: {}{}",
+         of what was committed and is lost ({} items and objects), the oldest was written {:.2} s before the loss\n- machines that ran hot: {}, of {} of them a hot reading \
+         is there; alerts: {}, one a machine; with a second message: {}{}",
         took.as_secs_f64(),
         Side::Other.region(),
         first.as_secs_f64(),
@@ -382,9 +396,10 @@ async fn without_it_no_more_is_lost_than_was_under_way() -> Result<()> {
         lost.len(),
         oldest.as_secs_f64(),
         LAG.as_secs_f64(),
-        stranded.iter().map(|told| told.stranded).sum::<u64>(),
+        stranded.len(),
         committed_before.as_secs_f64(),
         ledger.hot.len(),
+        expected.len(),
         opened.told.len(),
         opened.repeated().len(),
         opened.repeated_in_words(killed),
@@ -397,6 +412,7 @@ async fn without_it_no_more_is_lost_than_was_under_way() -> Result<()> {
     );
     // A batch is committed, and its object written, some time after the record was taken.
     ensure!(oldest < LAG + UNDER_WAY, "something was lost that was {oldest:?} old");
+    ensure!(opened.told.keys().all(|device| ledger.hot.contains_key(device)), "somebody was told of what was not so");
     ensure!(ledger.kept == 0 && !there.is_empty(), "devices did not find the other Region");
     asking_is_allowed("drill-told")?;
     opened.none_twice(killed, None)

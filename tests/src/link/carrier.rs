@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use super::{Carried, Change, Direction, Line, now_us};
+use super::{Carried, Change, Direction, Line, Stranded, now_us};
 use crate::pair::{Pair, Pulse, Side, State};
 use crate::stack::every;
 
@@ -157,10 +157,8 @@ pub(super) fn fetch(carrier: &Carrier, direction: &Direction) {
             }
             if carrier.source.state() == State::Gone {
                 for line in std::mem::take(&mut desk.under_way) {
-                    let told = &mut desk.ways.entry(line.carried).or_default().told;
-                    told.stranded += 1;
-                    let since = told.stranded_since_us.map_or(line.at_us, |since| since.min(line.at_us));
-                    told.stranded_since_us = Some(since);
+                    desk.ways.entry(line.carried).or_default().told.stranded += 1;
+                    desk.stranded.push(Stranded { change: line.change, at_us: line.at_us });
                 }
             }
             (desk.outbox_id.clone(), desk.fetched)
