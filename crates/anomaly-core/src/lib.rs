@@ -18,6 +18,7 @@ pub mod explanation;
 mod familiar;
 pub mod identity;
 pub mod incident;
+mod late;
 mod name;
 pub mod profile;
 mod reading;
@@ -32,14 +33,17 @@ pub use device::{Device, DeviceStatus};
 pub use engine::{DEVICES_MAX, Engine, Refused};
 pub use explanation::{Contribution, Explanation};
 pub use incident::{AlertSettings, Incident, IncidentId};
+pub use late::LATE_RUN_ACCEPTED;
 pub use name::{DeviceName, MetricName, NameError, TenantName};
 pub use profile::{MetricSettings, Profile, ProfileSet};
 pub use reading::{Finite, METRICS_MAX, NotFinite, Observation, Quality, Reading};
-pub use series::{FUTURE_MAX_MS, LATE_RUN_ACCEPTED, Outcome, ReadingVerdict, Series};
+pub use series::{FUTURE_MAX_MS, Outcome, ReadingVerdict, Series};
 pub use time::{TimeError, Timestamp};
 
 pub use scored::{Alert, Scored};
 
 /// Version of the serialised [`Engine`]: part of every snapshot, raised whenever the layout or the meaning of a field
-/// changes.
-pub const STATE_VERSION: u16 = 1;
+/// changes. Version 2 stores runs of late readings in full.
+pub const STATE_VERSION: u16 = 2;
+/// The oldest version that is still read.
+pub const STATE_VERSION_OLDEST: u16 = 1;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::cadence::Cadence;
 use crate::detector::novelty::{Novelty, Surprise};
 use crate::detector::{Detector, Evidence, Input, limit::Limit, stuck::Stuck};
+use crate::late::Late;
 use crate::{DetectorId, MetricSettings, Quality, Timestamp};
 
 /// A reading this much ahead of its arrival is from the future: kept and counted, not scored, one hour.
@@ -12,10 +13,6 @@ pub const FUTURE_MAX_MS: i64 = 3_600_000;
 
 /// A metric that is silent for longer was taken off: its device is not abnormal for that, one week.
 const MISSED_MAX_MS: i64 = 7 * 86_400_000;
-
-/// So many readings in a row that are late, but in order among themselves, mean that the device's clock was set back:
-/// from then on they are scored again.
-pub const LATE_RUN_ACCEPTED: u8 = 32;
 
 /// What became of a reading. Every reading has exactly one outcome; all but the refused ones are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -88,9 +85,7 @@ pub struct Series {
     name: Box<str>,
     /// Time of the newest scored reading, milliseconds; 0 before the first.
     newest: i64,
-    /// Time of the newest late reading of the current run of late ones, milliseconds.
-    late_newest: i64,
-    late_run: u8,
+    late: Late,
     /// Within an episode of a detector that looks at this metric alone.
     pub(crate) raised: bool,
     /// Readings since the last one that spoke for it.
@@ -113,8 +108,7 @@ impl Series {
         Self {
             name: name.into(),
             newest: 0,
-            late_newest: 0,
-            late_run: 0,
+            late: Late::default(),
             raised: false,
             quiet: 0,
             is_silent: false,
@@ -190,15 +184,11 @@ impl Series {
             if self.newest > 0 {
                 self.cadence.report(at.millis() - self.newest);
             }
-            (self.newest, self.late_run, self.is_silent) = (at.millis(), 0, false);
-            return None;
-        }
-        self.late_run = if self.late_run == 0 || at.millis() > self.late_newest { self.late_run + 1 } else { 1 };
-        self.late_newest = at.millis();
-        if self.late_run < LATE_RUN_ACCEPTED {
+            self.late.end();
+        } else if !self.late.is_set_back(at, arrived) {
             return Some(Outcome::Late);
         }
-        (self.newest, self.late_run, self.is_silent) = (at.millis(), 0, false);
+        (self.newest, self.is_silent) = (at.millis(), false);
         None
     }
 
@@ -283,9 +273,30 @@ mod tests {
         let mut times = vec![(3_000_000, 0)];
         times.extend((0..40).map(|i| (i * 1_000, i * 1_000)));
         let found = outcomes(&times);
-        let accepted = usize::from(LATE_RUN_ACCEPTED);
+        let accepted = usize::from(crate::LATE_RUN_ACCEPTED);
         assert!(found[1..accepted].iter().all(|o| *o == Outcome::Late));
         assert!(found[accepted..].iter().all(|o| *o == Outcome::Scored));
+    }
+
+    #[test]
+    fn what_is_sent_once_more_never_moves_the_clock() {
+        // An hour at a reading a second; then its last ten minutes again at twenty a second, and on.
+        let live = |i: i64| (i * 1_000, i * 1_000 + 50);
+        let mut times: Vec<_> = (0..3_600).map(live).collect();
+        times.extend((0..600).map(|i| ((3_000 + i) * 1_000, 3_600_000 + i * 50)));
+        times.extend((3_630..3_700).map(live));
+        let found = outcomes(&times);
+        assert!(found[3_600..4_200].iter().all(|o| *o == Outcome::Late || *o == Outcome::Repeated));
+        assert!(found[..3_600].iter().chain(&found[4_200..]).all(|o| *o == Outcome::Scored));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_is_believed_of_a_device_that_sends_by_the_minute() {
+        let mut times: Vec<_> = (0..600).map(|i| (i * 1_000, i / 60 * 60_000 + 60_000)).collect();
+        times.extend((600..8_000).map(|i| (i * 1_000 - 3_600_000, i / 60 * 60_000 + 60_000)));
+        let found = outcomes(&times);
+        let late = found.iter().filter(|o| **o == Outcome::Late).count();
+        assert!((32..180).contains(&late), "{late}");
     }
 
     #[test]

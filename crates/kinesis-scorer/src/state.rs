@@ -13,15 +13,15 @@ use crate::opinion::Episodes;
 
 /// Version of a serialised [`ShardState`] without open episodes of a second opinion. Raised whenever the engine's version, the
 /// aliases or the routes change.
-pub const STATE_VERSION: u16 = 1;
+pub const STATE_VERSION: u16 = 3;
 const _: () =
-    assert!(anomaly_core::STATE_VERSION == 1, "the engine's state changed: raise the shard's version with it");
+    assert!(anomaly_core::STATE_VERSION == 2, "the engine's state changed: raise the shard's version with it");
 
 /// Version of one with episodes: the same and, behind it, those.
-///
-/// A state that has none is written as version 1, byte for byte as before there were any, so that who asks no second model can
-/// go back to an earlier release.
-pub const STATE_VERSION_WITH_EPISODES: u16 = 2;
+pub const STATE_VERSION_WITH_EPISODES: u16 = 4;
+
+/// The same two of the releases before runs of late readings were stored in full. What they wrote is read as what is written now.
+const FORMER: [u16; 2] = [1, 2];
 
 /// Largest snapshot that is decoded, in bytes before compression.
 pub const SNAPSHOT_BYTES_MAX: usize = 1 << 30;
@@ -139,9 +139,14 @@ impl ShardState {
     /// [`SnapshotError`] for anything that is not a whole snapshot of a version that was ever written.
     pub fn from_snapshot(bytes: &[u8]) -> Result<(Header, Self), SnapshotError> {
         match snapshot::decode(bytes, STATE_VERSION, SNAPSHOT_BYTES_MAX) {
-            Err(SnapshotError::StateVersion { found: STATE_VERSION_WITH_EPISODES, .. }) => {
+            Err(SnapshotError::StateVersion { found, .. }) if found == FORMER[0] => {
+                snapshot::decode(bytes, found, SNAPSHOT_BYTES_MAX)
+            }
+            Err(SnapshotError::StateVersion { found, .. })
+                if [FORMER[1], STATE_VERSION_WITH_EPISODES].contains(&found) =>
+            {
                 let (header, (state, opinions)): (_, (Self, Episodes)) =
-                    snapshot::decode(bytes, STATE_VERSION_WITH_EPISODES, SNAPSHOT_BYTES_MAX)?;
+                    snapshot::decode(bytes, found, SNAPSHOT_BYTES_MAX)?;
                 Ok((header, Self { opinions, ..state }))
             }
             decoded => decoded,

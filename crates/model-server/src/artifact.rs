@@ -64,7 +64,8 @@ pub enum ArtifactError {
     },
     /// It holds engines of another release.
     #[error(
-        "the model holds states of version {found}, this release has {}: train it again, or run the release that made it",
+        "the model holds states of version {found}, this release reads {} to {}: train it again, or run the release that made it",
+        anomaly_core::STATE_VERSION_OLDEST,
         anomaly_core::STATE_VERSION
     )]
     StateVersion {
@@ -163,7 +164,7 @@ impl<'a> Parts<'a> {
         if form != VERSION {
             return Err(ArtifactError::Version { found: form });
         }
-        if state != anomaly_core::STATE_VERSION {
+        if !(anomaly_core::STATE_VERSION_OLDEST..=anomaly_core::STATE_VERSION).contains(&state) {
             return Err(ArtifactError::StateVersion { found: state });
         }
         let found = crc32fast::hash(&bytes[16..]);
