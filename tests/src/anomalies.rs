@@ -112,14 +112,27 @@ pub async fn checkpoints(stack: &Stack) -> Result<BTreeMap<String, String>> {
     Ok(checkpoints)
 }
 
-/// Which anomalies a table of a Region has: partition key and sort key → the shard in which each was found, as `region/stream/shard`.
+/// Where an anomaly was found, and by what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// `region/stream/shard`
+    pub shard: String,
+    /// The detector that spoke loudest.
+    pub detector: String,
+}
+
+/// Which anomalies a table of a Region has, by partition key and sort key.
 ///
 /// # Errors
 /// As [`anomalies`].
-pub async fn found_in(world: &World, table: &str) -> Result<BTreeMap<(String, String), String>> {
+pub async fn found_in(world: &World, table: &str) -> Result<BTreeMap<(String, String), Found>> {
     let items = items_of(world, table).await?;
     let found = items.iter().filter(|item| text(item, "sk").is_ok_and(|key| key.starts_with("A#")));
-    found.map(|item| Ok(((text(item, "pk")?, text(item, "sk")?), text(item, "shard")?))).collect()
+    let one = |item: &Item| -> Result<_> {
+        let found = Found { shard: text(item, "shard")?, detector: text(item, "detector")? };
+        Ok(((text(item, "pk")?, text(item, "sk")?), found))
+    };
+    found.map(one).collect()
 }
 
 async fn items(stack: &Stack, table: &str) -> Result<Vec<Item>> {

@@ -36,7 +36,7 @@ mod twins;
 mod wait;
 mod world;
 
-pub use anomalies::{Anomaly, Raised, anomalies, checkpoints, device_states, found_in, raised};
+pub use anomalies::{Anomaly, Found, Raised, anomalies, checkpoints, device_states, found_in, raised};
 pub use athena::{Answer, Athena};
 pub use change::change;
 pub use denied::is_done;
@@ -49,7 +49,7 @@ pub use inventory::inventory;
 pub use job::{JOB, fault_begins_ms, put_job, report};
 pub use lake::{Line, bronze, bronze_of, quarantine};
 pub use link::{Carried, Change, Link, Stranded, Told as Carriage};
-pub use load::{HOT, Ledger, Load, Publishing, Reading};
+pub use load::{Ledger, Load, Publishing, Reading};
 pub use model::{IMAGES, push_images};
 pub use pair::{Pair, Playing, Side};
 pub use plant::{Accepted, Plant, Sent};

@@ -1,7 +1,8 @@
 //! A plant under way: what `millrace simulate` makes of healthy machines, sent in real time as devices send it, with one machine
 //! after the other running hot for a minute of plant time; and what is known of every reading.
 //!
-//! Devices publish to both Regions, or to the one that they were told, and keep what nobody took until somebody does.
+//! Devices publish to both Regions, or to the one that they were told, and keep what nobody took until somebody does. Those that
+//! publish to one keep the last minute of what was taken as well, and send once more what the word of a move asks for.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -28,16 +29,18 @@ const ROUND_MS: i64 = 10_000;
 /// How long a machine runs hot, in rounds.
 const HOT_ROUNDS: usize = 6;
 /// The first machine that does, and how many rounds later each next one.
-const HOT_FROM: usize = 20;
+const HOT_FROM: usize = 70;
 const HOT_EVERY: usize = 4;
 /// Temperature of a machine that runs hot, °C: above the built-in limit of 80.
-pub const HOT: f64 = 95.0;
+const HOT: f64 = 95.0;
 /// Longest wait for a stream's answer. A Region that is frozen gives none.
 const ANSWER: Duration = Duration::from_millis(400);
 /// Between two tries of a device to connect.
 const RECONNECT: Duration = Duration::from_millis(200);
 /// How long devices look for a Region that takes what they have kept, when they have nothing more to say.
 const FOUND_WITHIN: Duration = Duration::from_mins(1);
+/// How long devices keep what was taken, in case that a Region is lost with it.
+const KEPT_FOR_MS: i64 = 60_000;
 /// How long a Region that gave no answer is not asked.
 const REST: Duration = Duration::from_secs(2);
 
@@ -62,6 +65,8 @@ pub struct Ledger {
     pub hot: BTreeMap<String, Instant>,
     /// Readings that nobody took yet.
     pub kept: usize,
+    /// Readings that were sent once more after a move.
+    pub resent: usize,
     /// When devices were told of a Region, in order.
     pub told: Vec<(Side, Instant)>,
 }
@@ -76,6 +81,8 @@ struct Shared {
     ledger: Mutex<Ledger>,
     is_over: AtomicBool,
     current: AtomicUsize,
+    /// From when on devices are to send once more what they have sent, milliseconds since 1970.
+    resend_from: Mutex<Option<i64>>,
 }
 
 impl Shared {
@@ -87,6 +94,8 @@ impl Shared {
 struct Record {
     reading: Reading,
     payload: Vec<u8>,
+    /// When it was sent, by the clock of its device, milliseconds since 1970; 0 before.
+    sent_ms: i64,
 }
 
 impl Load {
@@ -102,6 +111,7 @@ impl Load {
             ledger: Mutex::default(),
             is_over: AtomicBool::new(false),
             current: AtomicUsize::new(0),
+            resend_from: Mutex::default(),
         });
         if publishing == Publishing::Told {
             for side in Side::BOTH {
@@ -154,9 +164,7 @@ fn plant(cli: &Path, tenant: &str, devices: usize, rounds: usize) -> Result<Vec<
         .context("the simulator does not run")?;
     ensure!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let text = std::fs::read_to_string(&file).context("the simulator wrote nothing")?;
-    #[expect(clippy::disallowed_methods, reason = "devices have clocks, and the pipeline compares them with arrival")]
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
-    let begin_ms = i64::try_from(now.as_millis())? - rounds as i64 * ROUND_MS;
+    let begin_ms = now_ms() - rounds as i64 * ROUND_MS;
     let mut sent: BTreeMap<String, usize> = BTreeMap::new();
     let mut plant: Vec<Vec<Record>> = (0..rounds).map(|_| Vec::with_capacity(devices)).collect();
     for line in text.lines() {
@@ -171,7 +179,7 @@ fn plant(cli: &Path, tenant: &str, devices: usize, rounds: usize) -> Result<Vec<
         }
         let at = begin_ms + round as i64 * ROUND_MS;
         payload["ts"] = at.into();
-        plant[round].push(Record { reading: (device, at), payload: serde_json::to_vec(&payload)? });
+        plant[round].push(Record { reading: (device, at), payload: serde_json::to_vec(&payload)?, sent_ms: 0 });
     }
     let names: BTreeSet<String> = sent.into_keys().collect();
     let turns: BTreeMap<String, usize> = names.into_iter().enumerate().map(|(turn, name)| (name, turn)).collect();
@@ -183,6 +191,13 @@ fn plant(cli: &Path, tenant: &str, devices: usize, rounds: usize) -> Result<Vec<
         }
     }
     Ok(plant)
+}
+
+/// The clock of a device.
+fn now_ms() -> i64 {
+    #[expect(clippy::disallowed_methods, reason = "devices have clocks, and the pipeline compares them with arrival")]
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    since.as_millis() as i64
 }
 
 fn is_hot(turn: usize, round: usize) -> bool {
@@ -219,6 +234,9 @@ fn hear(world: &World, identity: &Identity, thing: &str, topic: &str, shared: &S
         let side = if region == Side::Primary.region() { Side::Primary } else { Side::Other };
         let place = usize::from(side == Side::Other);
         if shared.current.swap(place, Ordering::SeqCst) != place {
+            // Without a time it is all that they keep.
+            *shared.resend_from.lock().unwrap_or_else(PoisonError::into_inner) =
+                Some(heard["resend_from"].as_i64().unwrap_or(i64::MIN));
             #[expect(clippy::disallowed_methods, reason = "what is measured is when devices hear it")]
             shared.ledger().told.push((side, Instant::now()));
         }
@@ -235,33 +253,50 @@ async fn send(
 ) -> Result<()> {
     let mut tick = tokio::time::interval(ROUND);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut kept: Vec<Record> = Vec::new();
+    let (mut waiting, mut taken): (Vec<Record>, Vec<Record>) = (Vec::new(), Vec::new());
     let mut resting: [Option<Instant>; 2] = [None, None];
     let (mut rounds, mut last) = (plant.into_iter(), Instant::now());
     loop {
         tick.tick().await;
-        let Some(round) = rounds.next() else {
-            if kept.is_empty() || shared.is_over.load(Ordering::SeqCst) {
+        if let Some(round) = rounds.next() {
+            last = Instant::now();
+            for record in &round {
+                if String::from_utf8_lossy(&record.payload).contains(r#""temperature":95.0"#) {
+                    shared.ledger().hot.entry(record.reading.0.clone()).or_insert_with(Instant::now);
+                }
+            }
+            waiting.extend(round);
+        } else {
+            if waiting.is_empty() || shared.is_over.load(Ordering::SeqCst) {
                 return Ok(());
             }
-            ensure!(last.elapsed() < FOUND_WITHIN, "{} readings found nobody who takes them", kept.len());
-            kept = deliver(kept, worlds, stream, publishing, shared, &mut resting).await?;
-            shared.ledger().kept = kept.len();
-            continue;
-        };
-        last = Instant::now();
-        for record in &round {
-            if String::from_utf8_lossy(&record.payload).contains(r#""temperature":95.0"#) {
-                shared.ledger().hot.entry(record.reading.0.clone()).or_insert_with(Instant::now);
-            }
+            ensure!(last.elapsed() < FOUND_WITHIN, "{} readings found nobody who takes them", waiting.len());
         }
-        kept.extend(round);
-        kept = deliver(kept, worlds, stream, publishing, shared, &mut resting).await?;
-        shared.ledger().kept = kept.len();
+        send_once_more(&mut waiting, &mut taken, shared);
+        let now_ms = now_ms();
+        for record in &mut waiting {
+            record.sent_ms = now_ms;
+        }
+        let (done, rest) = deliver(waiting, worlds, stream, publishing, shared, &mut resting).await?;
+        waiting = rest;
+        taken.extend(done);
+        taken.retain(|record| now_ms - record.sent_ms < KEPT_FOR_MS);
+        shared.ledger().kept = waiting.len();
     }
 }
 
-/// Sends records; what nobody took comes back.
+/// After a move: before what waits comes what was sent from the time on that the word names, each device's readings in order.
+fn send_once_more(waiting: &mut Vec<Record>, taken: &mut Vec<Record>, shared: &Shared) {
+    let Some(from) = shared.resend_from.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+    let (again, rest): (Vec<Record>, Vec<Record>) =
+        std::mem::take(taken).into_iter().partition(|record| record.sent_ms >= from);
+    *taken = rest;
+    shared.ledger().resent += again.len();
+    waiting.extend(again);
+    waiting.sort_by_key(|record| record.reading.1);
+}
+
+/// Sends records; those that somebody took, and the rest.
 #[expect(clippy::disallowed_methods, reason = "what is measured is when a Region took it")]
 async fn deliver(
     records: Vec<Record>,
@@ -270,7 +305,7 @@ async fn deliver(
     publishing: Publishing,
     shared: &Shared,
     resting: &mut [Option<Instant>; 2],
-) -> Result<Vec<Record>> {
+) -> Result<(Vec<Record>, Vec<Record>)> {
     let places: &[usize] = match publishing {
         Publishing::Both => &[0, 1],
         Publishing::Told => &[[0], [1]][shared.current.load(Ordering::SeqCst)],
@@ -303,6 +338,6 @@ async fn deliver(
             }
         }
     }
-    let mut taken = is_taken.into_iter();
-    Ok(records.into_iter().filter(|_| taken.next() == Some(false)).collect())
+    let mut is_taken = is_taken.into_iter();
+    Ok(records.into_iter().partition(|_| is_taken.next() == Some(true)))
 }

@@ -128,7 +128,7 @@ impl<'s, S: Stores, R: Reach> Mover<'s, S, R> {
     ) -> Result<(), MoveError> {
         tell(step, None);
         let began = (self.now)();
-        let (outcome, evidence) = self.step(step, &kept.record).await?;
+        let (outcome, evidence) = self.step(step, &mut kept.record).await?;
         kept.record.steps.retain(|done| done.step != step);
         kept.record.steps.push(Done { step, began, ended: (self.now)(), outcome, evidence });
         kept.record.steps.sort_by_key(|done| done.step);
@@ -145,8 +145,8 @@ impl<'s, S: Stores, R: Reach> Mover<'s, S, R> {
         let is_its =
             |last: &Kept| last.record.to == self.to.region && last.record.epoch == epoch && !last.record.abandoned;
         let Some(mut kept) = standing.last.filter(is_its) else {
-            let record = Move { ended: Some(since), ..self.fresh(epoch, since) };
-            self.step(Step::Verify, &record).await?;
+            let mut record = Move { ended: Some(since), ..self.fresh(epoch, since) };
+            self.step(Step::Verify, &mut record).await?;
             return Ok(Ran { record, was_needed: false, other_answered });
         };
         let again = [Step::Alerting, Step::Devices, Step::Tick];
@@ -155,7 +155,7 @@ impl<'s, S: Stores, R: Reach> Mover<'s, S, R> {
         for step in &warned {
             self.take(*step, &mut kept, &mut tell).await?;
         }
-        self.step(Step::Verify, &kept.record).await?;
+        self.step(Step::Verify, &mut kept.record).await?;
         Ok(Ran { record: kept.record, was_needed: !warned.is_empty(), other_answered })
     }
 
@@ -196,6 +196,7 @@ impl<'s, S: Stores, R: Reach> Mover<'s, S, R> {
             to: self.to.region.clone(),
             began,
             since: began,
+            resend_from: None,
             steps: Vec::new(),
             ended: None,
             abandoned: false,

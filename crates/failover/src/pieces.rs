@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use anomaly_core::Timestamp;
 use futures_util::{StreamExt as _, stream};
 use platform::model::{Checkpoint, HashRange, ObjectRef, ShardId};
 use platform::ports::{GetObject, find_verified};
@@ -106,6 +107,27 @@ pub fn of(checkpoints: &[(ShardId, Checkpoint)]) -> Vec<Piece> {
         snapshot.chain(segments)
     });
     pieces.collect()
+}
+
+/// Before what arrival everything that these checkpoints tell of is there; `None` where nothing says so.
+///
+/// What had arrived later in any shard may be in the stream of the Region that is left and nowhere else. A shard without its
+/// snapshot, or with none and a segment missing, says nothing; one without a segment, what its snapshot does.
+#[must_use]
+pub fn known_until(checkpoints: &[(ShardId, Checkpoint)], seen: &Seen) -> Option<Timestamp> {
+    let lacks = |shard: &ShardId, object: &ObjectRef| {
+        let wrong = seen.wrong.iter().map(|(piece, _)| piece);
+        seen.missing.iter().chain(wrong).chain(&seen.unseen).any(|it| it.shard == *shard && it.object == *object)
+    };
+    let of_one = |(shard, checkpoint): &(ShardId, Checkpoint)| {
+        let snapshot = checkpoint.snapshot.as_ref();
+        if snapshot.is_some_and(|snapshot| lacks(shard, &snapshot.object)) {
+            return None;
+        }
+        let is_whole = !checkpoint.segments.iter().any(|segment| lacks(shard, &segment.object));
+        if is_whole { Some(checkpoint.stream_time) } else { snapshot.map(|snapshot| snapshot.at) }
+    };
+    checkpoints.iter().map(of_one).min().flatten()
 }
 
 /// Looks whether pieces are there, until `deadline`.

@@ -69,7 +69,10 @@ impl<S: Stores, R: Reach> Mover<'_, S, R> {
             }
             Step::TakeOver => format!("begin epoch {epoch} in {to}: its scorer has the say and adopts"),
             Step::Alerting => format!("let {to} tell people, and {from} no more"),
-            Step::Devices => format!("tell the devices of {} tenants to send to {to}", self.tenants().await?.len()),
+            Step::Devices => format!(
+                "tell the devices of {} tenants to send to {to}, and once more what {from} may not have handed on",
+                self.tenants().await?.len()
+            ),
             Step::Verify => format!(
                 "put a pulse into each of {} open shards in {to}, and wait for its commit",
                 self.open_shards().await?.len()

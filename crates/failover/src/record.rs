@@ -134,6 +134,10 @@ pub struct Move {
     /// When the run began that took over, or the newest that did not yet: since then the Region has the say. The scorer's patience
     /// with pieces that are missing counts from here, because the move has waited for them.
     pub since: Timestamp,
+    /// From when on devices send once more what they have sent: what the other Region's stream took later may be nowhere else.
+    /// `None`: not known yet, or nothing says so, and they send all that they keep.
+    #[serde(default)]
+    pub resend_from: Option<Timestamp>,
     /// What was done, in order.
     pub steps: Vec<Done>,
     /// When it was done, or given up for another one.

@@ -26,12 +26,12 @@ fn warned(evidence: impl Into<String>) -> Evidence {
 }
 
 impl<S: Stores, R: Reach> Mover<'_, S, R> {
-    pub(crate) async fn step(&self, step: Step, record: &Move) -> Result<Evidence, MoveError> {
+    pub(crate) async fn step(&self, step: Step, record: &mut Move) -> Result<Evidence, MoveError> {
         match step {
             Step::Reconcile => self.reconcile(record).await,
             Step::Fence => self.fence(record).await,
             Step::Drain => self.drain().await,
-            Step::Pieces => self.pieces().await,
+            Step::Pieces => self.pieces(record).await,
             Step::TakeOver => self.take_over(record).await,
             Step::Alerting => self.alerting(record).await,
             Step::Devices => self.devices(record).await,

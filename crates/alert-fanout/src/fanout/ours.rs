@@ -82,7 +82,7 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
         self.is_ours_still(is_late, now, remaining).await
     }
 
-    /// Whether this region is still to tell people of what is late or overdue, after it has listened: see [`listen`].
+    /// Whether this region is still to tell people of what is late or overdue, after it has listened: see [`super::listen`].
     pub(super) async fn is_ours_still(
         &self,
         is_late: bool,

@@ -2,7 +2,9 @@
 //! stand on. What has not arrived by then is named, and the move goes on without it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use anomaly_core::Timestamp;
 use platform::ports::StoreError;
 use tokio::time::Instant;
 
@@ -10,7 +12,12 @@ use super::{Evidence, done, warned};
 use crate::error::MoveError;
 use crate::mover::Mover;
 use crate::pieces::{self, Seen};
+use crate::record::Move;
 use crate::side::{Reach, Stores};
+
+/// From the time at which a device sends a reading, by its clock, to that at which the stream has it, by its own: what was sent
+/// so long before what is known to be there is sent once more, too.
+const ON_THE_WAY: Duration = Duration::from_secs(10);
 
 /// Versions of checkpoints by shard.
 type Versions = BTreeMap<String, u64>;
@@ -60,13 +67,17 @@ impl<S: Stores, R: Reach> Mover<'_, S, R> {
         Ok(versions(found.iter().map(|(shard, checkpoint)| (&*shard.shard, checkpoint.version))))
     }
 
-    /// Waits until every object is here with its bytes, and says which are not.
-    pub(super) async fn pieces(&self) -> Result<Evidence, MoveError> {
+    /// Waits until every object is here with its bytes, and says which are not; and notes from when on devices have to send
+    /// once more what they have sent.
+    pub(super) async fn pieces(&self, record: &mut Move) -> Result<Evidence, MoveError> {
         let counted = self.peer_checkpoints().await?;
         let mut seen = Seen { shards: counted.len(), ..Seen::default() };
         let (mut wanted, deadline) = (pieces::of(&counted), Instant::now() + self.bounds.drain);
         loop {
             pieces::look(&self.to.stores, std::mem::take(&mut wanted), deadline, &mut seen).await;
+            let known =
+                pieces::known_until(&counted, &seen).map(|known| known.millis() - ON_THE_WAY.as_millis() as i64);
+            record.resend_from = known.and_then(|from| Timestamp::from_millis(from).ok());
             if seen.is_whole() {
                 return Ok(done(format!("{seen}: {} adopts all that was replicated", self.to.region)));
             }

@@ -1,9 +1,11 @@
 //! Who tells people, and where devices send to.
 //!
 //! Devices hear of a move by a message that the broker keeps: `tenants/{tenant}/region`, which every device of the tenant may
-//! subscribe to, in both Regions. One that loses its connection finds the other Region by the endpoint that it was given when it
-//! was brought on, and learns there which of the two to stay with.
+//! subscribe to, in both Regions; also from when on they are to send once more what they have sent. One that loses its
+//! connection finds the other Region by the endpoint that it was given when it was brought on, and learns there which of the two to
+//! stay with.
 
+use anomaly_core::Timestamp;
 use futures_util::{StreamExt as _, stream};
 use platform::ports::StoreError;
 use serde::Serialize;
@@ -36,6 +38,10 @@ struct Word<'m> {
     epoch: u64,
     /// Since when, milliseconds since 1970.
     since: i64,
+    /// What was sent from then on, milliseconds since 1970, is to be sent once more: the Region that is left may have taken it
+    /// and not handed it on. Absent: all that is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resend_from: Option<i64>,
 }
 
 impl<S: Stores, R: Reach> Mover<'_, S, R> {
@@ -56,7 +62,13 @@ impl<S: Stores, R: Reach> Mover<'_, S, R> {
     pub(super) async fn devices(&self, record: &Move) -> Result<Evidence, MoveError> {
         let (tenants, card) = (self.tenants().await?, self.card().await?);
         let endpoint = card.as_ref().and_then(|card| card.regions.get(&record.to)).map(|side| &*side.devices_endpoint);
-        let word = Word { region: &record.to, endpoint, epoch: record.epoch, since: record.since.millis() };
+        let word = Word {
+            region: &record.to,
+            endpoint,
+            epoch: record.epoch,
+            since: record.since.millis(),
+            resend_from: record.resend_from.map(Timestamp::millis),
+        };
         let payload = serde_json::to_vec(&word)
             .map_err(|error| StoreError::permanent("tell devices", record.to.clone(), error.to_string()))?;
         let topics: Vec<String> = tenants.iter().map(|tenant| topic(tenant)).collect();
@@ -80,6 +92,9 @@ impl<S: Stores, R: Reach> Mover<'_, S, R> {
             }
         }
         let count = tenants.len();
+        let again = record
+            .resend_from
+            .map_or_else(|| "all that they keep".to_owned(), |from| format!("what they have sent from {from} on"));
         Ok(match (failed.first(), there) {
             (Some(first), _) => warned(format!(
                 "devices of {} of {count} tenants could not be told in {}: {first}; run the command again \
@@ -88,11 +103,13 @@ impl<S: Stores, R: Reach> Mover<'_, S, R> {
                 record.to
             )),
             (None, Err(cause)) => warned(format!(
-                "devices of {count} tenants are told in {}; not all in {} ({cause}): run the command again when it answers, or its \
-                 broker keeps the former word for who connects there",
+                "devices of {count} tenants are told in {}, to send {again} once more; not all in {} ({cause}): run the command again \
+                 when it answers, or its broker keeps the former word for who connects there",
                 record.to, self.from.region
             )),
-            (None, Ok(())) => done(format!("devices of {count} tenants are told in both Regions")),
+            (None, Ok(())) => {
+                done(format!("devices of {count} tenants are told in both Regions, to send {again} once more"))
+            }
         })
     }
 

@@ -6,9 +6,12 @@ mod back;
 mod pair;
 mod stopped;
 
+use anomaly_core::Timestamp;
+use failover::pieces::{self, Seen};
 use failover::{MoveError, Outcome, Purpose, Step};
 use pair::{HERE, Pair, STREAM, TENANT, THERE, mover};
-use platform::model::Key;
+use platform::model::{ContentHash, Key, ObjectRef, ShardId, SnapshotRef};
+use platform::ports::ListCheckpoints as _;
 use platform::sim::{Fault, When};
 
 #[tokio::test(start_paused = true)]
@@ -31,6 +34,8 @@ async fn a_region_that_answers_is_left_without_a_warning() {
         let told = side.reach.heard().kept.get(&format!("tenants/{TENANT}/region")).cloned().unwrap();
         let told: serde_json::Value = serde_json::from_slice(&told).unwrap();
         assert_eq!((told["region"].as_str(), told["epoch"].as_u64()), (Some(THERE), Some(2)), "{}", side.region);
+        // What is committed is of `now`; a reading may have been ten seconds on its way.
+        assert_eq!(told["resend_from"].as_i64(), Some(pair::now().millis() - 10_000), "{}", side.region);
     }
     let [left, taken] = [&pair.here, &pair.there].map(|side| side.reach.heard().clone());
     assert_eq!((taken.pulses, taken.ticks), (2, 1));
@@ -66,6 +71,38 @@ async fn what_has_not_arrived_is_waited_for_and_then_named() {
     assert_eq!(pieces.outcome, Outcome::Warned);
     assert!(pieces.evidence.contains(&key) && pieces.evidence.contains("100 readings"), "{}", pieces.evidence);
     assert_eq!(ran.record.done(Step::Verify).unwrap().outcome, Outcome::Done, "it goes on without");
+    // Nobody knows which readings these were: devices send all that they keep.
+    assert_eq!(ran.record.resend_from, None);
+    let told = pair.there.reach.heard().kept.get(&format!("tenants/{TENANT}/region")).cloned().unwrap();
+    let told: serde_json::Value = serde_json::from_slice(&told).unwrap();
+    assert_eq!(told.get("resend_from"), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_shard_that_is_furthest_behind_says_from_when_on_devices_send_once_more() {
+    let pair = Pair::at_work().await;
+    let mut checkpoints = pair.there.stores.list_checkpoints(HERE, STREAM).await.unwrap();
+    let (known, whole) = (pieces::known_until, Seen::default());
+    assert_eq!(checkpoints.len(), 2);
+    assert_eq!(known(&checkpoints, &whole), Some(pair::now()));
+    assert_eq!(known(&[], &whole), None);
+    let earlier = |seconds: i64| Timestamp::from_millis(pair::now().millis() - 1_000 * seconds).unwrap();
+    checkpoints[1].1.stream_time = earlier(7);
+    assert_eq!(known(&checkpoints, &whole), Some(earlier(7)));
+    // What came after the snapshot lacks a piece, or the snapshot does.
+    let lacking = |object: &ObjectRef, shard: &ShardId| Seen {
+        missing: vec![pieces::Piece { shard: shard.clone(), object: object.clone(), readings: None }],
+        ..Seen::default()
+    };
+    let (shard, checkpoint) = checkpoints[0].clone();
+    let lacks_segment = lacking(&checkpoint.segments[1].object, &shard);
+    assert_eq!(known(&checkpoints, &lacks_segment), None);
+    let snapshot = ObjectRef { key: Key::new("snapshots/1.zst").unwrap(), sha256: ContentHash::of(b"1") };
+    checkpoints[0].1.snapshot = Some(SnapshotRef { object: snapshot.clone(), at: earlier(60) });
+    assert_eq!(known(&checkpoints, &lacks_segment), Some(earlier(60)));
+    assert_eq!(known(&checkpoints, &lacking(&snapshot, &shard)), None);
+    let wrong = Seen { wrong: vec![(lacks_segment.missing[0].clone(), String::new())], ..Seen::default() };
+    assert_eq!(known(&checkpoints, &wrong), Some(earlier(60)));
 }
 
 #[tokio::test(start_paused = true)]
