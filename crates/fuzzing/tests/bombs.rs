@@ -7,7 +7,7 @@ use std::io::Write as _;
 
 use anomaly_core::{TenantName, Timestamp};
 use fuzzing::{kpl, snapshot};
-use kinesis_scorer::state::ShardState;
+use kinesis_scorer::state::{STATE_VERSION, ShardState};
 use telemetry::bronze::{BronzeReader, LakeError};
 use telemetry::kinesis::KinesisEvent;
 use telemetry::payload::{Context, Decoder};
@@ -78,7 +78,7 @@ fn a_gibibyte_of_zeros_is_not_unpacked() {
     check(&bomb, "wrong_encoding");
     assert!(matches!(BronzeReader::new(&bomb, 1 << 20), Err(LakeError::TooLarge { .. })));
     let claims = |unpacked| snapshot(&[0, 0, 0], unpacked, bomb.len() as u64, &bomb);
-    let decode = |bytes: &[u8]| telemetry::snapshot::decode::<ShardState>(bytes, 1, 1 << 20);
+    let decode = |bytes: &[u8]| telemetry::snapshot::decode::<ShardState>(bytes, STATE_VERSION, 1 << 20);
     assert!(matches!(decode(&claims(GIB)), Err(SnapshotError::TooLarge { .. })));
     assert!(matches!(decode(&claims(64)), Err(SnapshotError::Unpack(_))));
     assert!(matches!(ShardState::from_snapshot(&claims(GIB + 1)), Err(SnapshotError::TooLarge { .. })));

@@ -5,17 +5,25 @@ use serde_json::value::RawValue;
 use telemetry::bronze::{BronzeReader, BronzeWriter};
 use telemetry::quarantine::{QuarantineReader, QuarantineWriter};
 use telemetry::silver::{SilverReader, SilverRow, SilverWriter};
-use telemetry::snapshot::{self, Header};
+use telemetry::snapshot::{self, Header, SnapshotError};
 
 use super::{Outcome, kind, law};
 
 /// Most that is unpacked here, in bytes: a bomb must not pass, and need not be a gigabyte to be one.
 const UNPACKED_BYTES_MAX: usize = 4 << 20;
 
-/// A state that comes back is the state that is written again.
+/// What earlier releases have written, without episodes.
+const FORMER_VERSION: u16 = 1;
+
+/// A state that comes back is the state that is written again, in this release's version.
 pub(super) fn snapshot(input: &[u8]) -> Outcome {
-    let header = snapshot::header(input, STATE_VERSION);
-    let (whole, state): (Header, ShardState) = match snapshot::decode(input, STATE_VERSION, UNPACKED_BYTES_MAX) {
+    let decode = |version| snapshot::decode::<ShardState>(input, version, UNPACKED_BYTES_MAX);
+    let (version, decoded) = match decode(STATE_VERSION) {
+        Err(SnapshotError::StateVersion { found: FORMER_VERSION, .. }) => (FORMER_VERSION, decode(FORMER_VERSION)),
+        decoded => (STATE_VERSION, decoded),
+    };
+    let header = snapshot::header(input, version);
+    let (whole, state): (Header, ShardState) = match decoded {
         Ok(decoded) => decoded,
         Err(error) => return Ok(kind(&error)),
     };
