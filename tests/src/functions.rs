@@ -3,10 +3,15 @@
 //! The emulator starts a function's `bootstrap` as an ordinary process and keeps it warm, so a crash is as real as it
 //! gets: `SIGKILL`, at whatever point the function is. Linux only, as the zip is.
 
-use std::fs;
+use std::time::Duration;
+use std::{fs, thread};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
+
+/// How often it is looked whether a process that was killed has ended, and how many times.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+const LOOKS_MAX: u32 = 10_000;
 
 /// The name that every function has a variable of, and no emulator.
 const FUNCTION: &[u8] = b"AWS_LAMBDA_FUNCTION_NAME=";
@@ -30,34 +35,47 @@ fn with(variable: &str) -> Result<Vec<Pid>> {
     Ok(processes)
 }
 
-/// Ends the function's processes at once, whatever they are doing. Returns how many there were.
+/// Ends the function's processes at once, whatever they are doing, and sees that they have ended: the emulator would give the next
+/// event to one that is still about to. Returns how many there were.
 ///
 /// # Errors
-/// The process table cannot be listed.
+/// The process table cannot be listed, or one does not end.
 pub fn kill(function: &str) -> Result<usize> {
-    send(&format!("AWS_LAMBDA_FUNCTION_NAME={function}"), Signal::KILL)
+    kill_all(&format!("AWS_LAMBDA_FUNCTION_NAME={function}"))
 }
 
 /// The same, of all functions that have this variable with this value.
 pub(crate) fn kill_all(variable: &str) -> Result<usize> {
-    send(variable, Signal::KILL)
+    let killed = send(variable, Signal::KILL)?;
+    for pid in &killed {
+        let mut looks = 0;
+        while is_there(*pid) {
+            looks += 1;
+            ensure!(looks < LOOKS_MAX, "process {} does not end", pid.as_raw_nonzero());
+            thread::sleep(LOOK_EVERY);
+        }
+    }
+    Ok(killed.len())
+}
+
+/// Whether a process has not ended yet. One whose end its parent has not noticed yet is a zombie, `Z` (proc(5), `/proc/pid/stat`).
+fn is_there(pid: Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+    // The name before the state is in parentheses, and may hold any character.
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
 }
 
 /// Stops those, to be continued.
 pub(crate) fn stop_all(variable: &str) -> Result<usize> {
-    send(variable, Signal::STOP)
+    send(variable, Signal::STOP).map(|stopped| stopped.len())
 }
 
 /// Continues those.
 pub(crate) fn continue_all(variable: &str) -> Result<usize> {
-    send(variable, Signal::CONT)
+    send(variable, Signal::CONT).map(|continued| continued.len())
 }
 
-fn send(variable: &str, signal: Signal) -> Result<usize> {
-    let mut reached = 0;
-    for pid in with(variable)? {
-        // It may have ended by itself since.
-        reached += usize::from(kill_process(pid, signal).is_ok());
-    }
-    Ok(reached)
+/// Returns which it has reached: one may have ended by itself since.
+fn send(variable: &str, signal: Signal) -> Result<Vec<Pid>> {
+    Ok(with(variable)?.into_iter().filter(|pid| kill_process(*pid, signal).is_ok()).collect())
 }

@@ -1,7 +1,7 @@
 //! A plant under way: what `millrace simulate` makes of healthy machines, sent in real time as devices send it, with one machine
 //! after the other running hot for a minute of plant time; and what is known of every reading.
 //!
-//! Devices publish to both Regions, or to the one that they were told, and keep what nobody took until somebody does. Those that
+//! Devices publish to both Regions, or to the one that they were told, and keep what a Region did not take until it does. Those that
 //! publish to one keep the last minute of what was taken as well, and send once more what the word of a move asks for.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -63,7 +63,7 @@ pub struct Ledger {
     pub taken: [BTreeMap<Reading, Instant>; 2],
     /// Devices that ran hot, and since when.
     pub hot: BTreeMap<String, Instant>,
-    /// Readings that nobody took yet.
+    /// Readings that are to be taken yet, for each Region that is to.
     pub kept: usize,
     /// Readings that were sent once more after a move.
     pub resent: usize,
@@ -91,6 +91,7 @@ impl Shared {
     }
 }
 
+#[derive(Clone)]
 struct Record {
     reading: Reading,
     payload: Vec<u8>,
@@ -253,7 +254,8 @@ async fn send(
 ) -> Result<()> {
     let mut tick = tokio::time::interval(ROUND);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let (mut waiting, mut taken): (Vec<Record>, Vec<Record>) = (Vec::new(), Vec::new());
+    // What waits for each Region; for whichever is told, in the first.
+    let (mut waiting, mut taken): ([Vec<Record>; 2], Vec<Record>) = Default::default();
     let mut resting: [Option<Instant>; 2] = [None, None];
     let (mut rounds, mut last) = (plant.into_iter(), Instant::now());
     loop {
@@ -265,23 +267,33 @@ async fn send(
                     shared.ledger().hot.entry(record.reading.0.clone()).or_insert_with(Instant::now);
                 }
             }
-            waiting.extend(round);
+            if publishing == Publishing::Both {
+                waiting[1].extend(round.iter().cloned());
+            }
+            waiting[0].extend(round);
         } else {
-            if waiting.is_empty() || shared.is_over.load(Ordering::SeqCst) {
+            let kept = shared.ledger().kept;
+            if kept == 0 || shared.is_over.load(Ordering::SeqCst) {
                 return Ok(());
             }
-            ensure!(last.elapsed() < FOUND_WITHIN, "{} readings found nobody who takes them", waiting.len());
+            ensure!(last.elapsed() < FOUND_WITHIN, "{kept} readings found nobody who takes them");
         }
-        send_once_more(&mut waiting, &mut taken, shared);
+        send_once_more(&mut waiting[0], &mut taken, shared);
         let now_ms = now_ms();
-        for record in &mut waiting {
-            record.sent_ms = now_ms;
+        for (queue, waiting) in waiting.iter_mut().enumerate() {
+            let place = match publishing {
+                Publishing::Both => queue,
+                Publishing::Told => shared.current.load(Ordering::SeqCst),
+            };
+            for record in &mut *waiting {
+                record.sent_ms = now_ms;
+            }
+            let (done, rest) = deliver(std::mem::take(waiting), place, worlds, stream, shared, &mut resting).await?;
+            *waiting = rest;
+            taken.extend(done);
         }
-        let (done, rest) = deliver(waiting, worlds, stream, publishing, shared, &mut resting).await?;
-        waiting = rest;
-        taken.extend(done);
         taken.retain(|record| now_ms - record.sent_ms < KEPT_FOR_MS);
-        shared.ledger().kept = waiting.len();
+        shared.ledger().kept = waiting.iter().map(Vec::len).sum();
     }
 }
 
@@ -296,45 +308,39 @@ fn send_once_more(waiting: &mut Vec<Record>, taken: &mut Vec<Record>, shared: &S
     waiting.sort_by_key(|record| record.reading.1);
 }
 
-/// Sends records; those that somebody took, and the rest.
+/// Sends records to a Region; those that it took, and the rest.
 #[expect(clippy::disallowed_methods, reason = "what is measured is when a Region took it")]
 async fn deliver(
     records: Vec<Record>,
+    place: usize,
     worlds: &[World; 2],
     stream: &str,
-    publishing: Publishing,
     shared: &Shared,
     resting: &mut [Option<Instant>; 2],
 ) -> Result<(Vec<Record>, Vec<Record>)> {
-    let places: &[usize] = match publishing {
-        Publishing::Both => &[0, 1],
-        Publishing::Told => &[[0], [1]][shared.current.load(Ordering::SeqCst)],
-    };
+    if resting[place].is_some_and(|since| since.elapsed() < REST) {
+        return Ok((Vec::new(), records));
+    }
+    resting[place] = None;
     let mut is_taken = vec![false; records.len()];
-    for &place in places {
-        if resting[place].is_some_and(|since| since.elapsed() < REST) {
-            continue;
-        }
-        resting[place] = None;
-        for (chunk, some) in records.chunks(500).enumerate() {
-            let entries = some.iter().map(|record| {
-                PutRecordsRequestEntry::builder()
-                    .partition_key(&record.reading.0)
-                    .data(Blob::new(record.payload.clone()))
-                    .build()
-            });
-            let entries = entries.collect::<std::result::Result<Vec<_>, _>>()?;
-            let put = worlds[place].kinesis.put_records().stream_name(stream).set_records(Some(entries)).send();
-            let Ok(Ok(answer)) = tokio::time::timeout(ANSWER, put).await else {
-                resting[place] = Some(Instant::now());
-                break;
-            };
-            let now = Instant::now();
-            for (index, (record, entry)) in some.iter().zip(answer.records()).enumerate() {
-                if entry.sequence_number().is_some() {
-                    is_taken[chunk * 500 + index] = true;
-                    shared.ledger().taken[place].insert(record.reading.clone(), now);
-                }
+    for (chunk, some) in records.chunks(500).enumerate() {
+        let entries = some.iter().map(|record| {
+            PutRecordsRequestEntry::builder()
+                .partition_key(&record.reading.0)
+                .data(Blob::new(record.payload.clone()))
+                .build()
+        });
+        let entries = entries.collect::<std::result::Result<Vec<_>, _>>()?;
+        let put = worlds[place].kinesis.put_records().stream_name(stream).set_records(Some(entries)).send();
+        let Ok(Ok(answer)) = tokio::time::timeout(ANSWER, put).await else {
+            resting[place] = Some(Instant::now());
+            break;
+        };
+        let now = Instant::now();
+        for (index, (record, entry)) in some.iter().zip(answer.records()).enumerate() {
+            if entry.sequence_number().is_some() {
+                is_taken[chunk * 500 + index] = true;
+                shared.ledger().taken[place].insert(record.reading.clone(), now);
             }
         }
     }

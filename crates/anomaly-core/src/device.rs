@@ -134,6 +134,14 @@ impl Device {
         Timestamp::from_millis(self.since).ok()
     }
 
+    /// Whether this state of a device has taken more than another one: as many rows or more, and newer ones. Rows alone would say so of
+    /// a long life that ended long ago, times alone of a single reading that went astray.
+    #[must_use]
+    pub fn is_ahead_of(&self, other: &Self) -> bool {
+        let newest = |device: &Self| device.series.iter().filter_map(Series::newest).max();
+        self.monitor.rows() >= other.monitor.rows() && newest(self) > newest(other)
+    }
+
     /// Whether a metric of that name (in the profile's spelling) was ever seen.
     pub(crate) fn has_series(&self, name: &str) -> bool {
         self.series.iter().any(|series| series.is_named(name))

@@ -1,6 +1,6 @@
 //! All devices of one shard: the fold over observations.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use foldhash::quality::RandomState;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -169,6 +169,17 @@ impl Engine {
         }
         self.devices = self.tenants.values().map(HashMap::len).sum();
         self.looked = self.looked.max(other_looked);
+    }
+
+    /// Tenant and name of each device of which `other` knows as well and this engine has taken more ([`Device::is_ahead_of`]).
+    #[must_use]
+    pub fn ahead_of(&self, other: &Self) -> HashSet<(&str, &str)> {
+        let all = self.tenants.iter().flat_map(|(tenant, devices)| devices.iter().map(move |known| (tenant, known)));
+        let ahead = all.filter(|(tenant, (name, device))| {
+            let theirs = other.tenants.get(*tenant).and_then(|devices| devices.get(*name));
+            theirs.is_some_and(|theirs| device.is_ahead_of(theirs))
+        });
+        ahead.map(|(tenant, (name, _))| (&**tenant, &**name)).collect()
     }
 
     fn in_order(&self) -> Vec<(&str, &str, &Device)> {

@@ -241,3 +241,23 @@ fn an_alias_that_is_added_later_continues_the_series() {
     assert_eq!(names, ["rpm", "power", "housing_temperature"]);
     assert_eq!(device.all_series()[2].settings().high, Some(500.0));
 }
+
+#[test]
+fn a_state_is_ahead_with_as_many_rows_and_newer_ones() {
+    let state = |minutes: &[i64]| {
+        let mut watched = Watched::default();
+        for minute in minutes {
+            watched.send("pump-1", *minute, &[("temp", 60.0)]);
+        }
+        watched.engine
+    };
+    let is_ahead = |one: &Engine, other: &Engine| !one.ahead_of(other).is_empty();
+    let (before, after) = (state(&[0, 1, 2]), state(&[0, 1, 2, 3]));
+    assert!(is_ahead(&after, &before), "one row more");
+    assert!(!is_ahead(&before, &after) && !is_ahead(&after, &after));
+    assert!(is_ahead(&state(&[1, 2, 3]), &before), "as many rows, newer");
+    assert!(!is_ahead(&state(&[90]), &before), "a reading that went astray");
+    assert!(!is_ahead(&state(&[-9, -8, -7, -6, -5]), &before), "long ago");
+    assert_eq!(after.ahead_of(&Engine::default()).len(), 0, "of what the other does not know nothing is said");
+    assert_eq!(after.ahead_of(&before).into_iter().collect::<Vec<_>>(), [("acme", "pump-1")]);
+}

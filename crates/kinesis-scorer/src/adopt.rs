@@ -2,9 +2,9 @@
 //!
 //! What the other region committed is replicated here, late and in pieces. Its checkpoints say what there is; the newest
 //! that holds a hash key speaks for the devices of that key, those of a newer epoch before those of an older, a child before
-//! its parents. What this region knew itself is the base for devices that the other never had. Nothing is adopted twice in
-//! an epoch: the first commit has the epoch and a snapshot
-//! (`docs/adr/0010-adopting-the-other-region.md`).
+//! its parents. What this region knew itself is the base for devices that the other never had, and stays for those of which
+//! it has taken more, as of each that publishes to both. Nothing is adopted twice in an epoch: the first commit has the epoch
+//! and a snapshot (`docs/adr/0010-adopting-the-other-region.md`).
 
 use std::error::Error;
 
@@ -181,6 +181,11 @@ impl Taken {
                 let mut lives_here = state.clone();
                 if !tooth!("adopts-every-device") {
                     lives_here.keep_range((range.first, range.last));
+                }
+                if !tooth!("adopts-what-is-older") {
+                    for own in base.as_slice() {
+                        lives_here.leave_to(&own.state);
+                    }
                 }
                 self.take(lives_here, profiles.clone());
             }

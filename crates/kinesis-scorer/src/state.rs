@@ -71,6 +71,14 @@ impl Routes {
             self.0.remove(tenant);
         }
     }
+
+    /// Keeps those for which `stays(tenant, device, partition_key)` holds.
+    fn retain(&mut self, stays: impl Fn(&str, &str, &str) -> bool) {
+        for (tenant, devices) in &mut self.0 {
+            devices.retain(|device, key| stays(tenant, device, key));
+        }
+        self.0.retain(|_, devices| !devices.is_empty());
+    }
 }
 
 /// Hash key of a partition key: its MD5 as a 128-bit number (Amazon Kinesis API reference, `PutRecord`).
@@ -105,20 +113,29 @@ impl ShardState {
     /// What a Sparkplug node has announced goes with its device: the shard where it lives may learn better, and two that
     /// know of it cannot be merged. A node that never sent a number stays, since nothing tells where it lives.
     pub fn keep_range(&mut self, range: (u128, u128)) {
-        let Self { engine, births, routes, opinions } = self;
         let within = |key: &str| (range.0..=range.1).contains(&hash_key(key));
-        let lives_here = |tenant: &str, device: &str| within(routes.get(tenant, device).unwrap_or(device));
-        births.retain(|tenant, device| {
-            tooth!("births-stay") || lives_here(tenant, device) || !has(engine, tenant, device)
-        });
+        let routes = std::mem::take(&mut self.routes);
+        self.keep(|tenant, device| within(routes.get(tenant, device).unwrap_or(device)));
+        self.routes = routes;
+        self.routes.retain(|_, _, key| within(key));
+    }
+
+    /// Drops the devices of which `other` has taken more: what is known of them there is to be taken.
+    pub fn leave_to(&mut self, other: &Self) {
+        let ahead = other.engine.ahead_of(&self.engine);
+        let stays = |tenant: &str, device: &str| !ahead.contains(&(tenant, device));
+        self.keep(stays);
+        self.routes.retain(|tenant, device, _| stays(tenant, device));
+    }
+
+    /// Keeps the devices for which `stays(tenant, device)` holds, their routes apart.
+    fn keep(&mut self, stays: impl Fn(&str, &str) -> bool) {
+        let Self { engine, births, opinions, .. } = self;
+        births.retain(|tenant, device| tooth!("births-stay") || stays(tenant, device) || !has(engine, tenant, device));
         if !tooth!("episodes-stay") {
-            opinions.retain(lives_here);
+            opinions.retain(&stays);
         }
-        engine.retain(lives_here);
-        for devices in routes.0.values_mut() {
-            devices.retain(|_, key| within(key));
-        }
-        routes.0.retain(|_, devices| !devices.is_empty());
+        engine.retain(&stays);
     }
 
     /// Encodes a snapshot. Equal states give equal bytes.

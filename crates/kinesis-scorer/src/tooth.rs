@@ -11,6 +11,7 @@ use std::cell::Cell;
 pub const TEETH: &[&str] = &[
     "adopts-every-device",
     "adopts-what-is-here",
+    "adopts-what-is-older",
     "adopts-while-passive",
     "bad-profile-replaces",
     "births-stay",

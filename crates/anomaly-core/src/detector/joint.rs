@@ -164,6 +164,11 @@ impl Monitor {
         self.rows >= WARM_UP.max(WARM_UP_PER_METRIC * self.metrics.len() as u32)
     }
 
+    /// Rows that it has taken.
+    pub(crate) fn rows(&self) -> u32 {
+        self.rows
+    }
+
     /// Whether an episode is on.
     pub(crate) fn is_on(&self) -> bool {
         self.episode.is_on()

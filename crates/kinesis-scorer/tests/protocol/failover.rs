@@ -369,6 +369,48 @@ fn an_anomaly_that_both_regions_find_is_one() {
 }
 
 #[test]
+fn a_device_that_publishes_to_both_regions_misses_nothing_of_what_was_not_replicated() {
+    let records = mixed(160, 69);
+    let world = world();
+    begin(&world, 1, HERE, &records[0]);
+    let (here, there) = (process(&world, HERE), process(&world, THERE));
+    block_on(async {
+        for records in records[..60].chunks(20) {
+            deliver(&here, HERE, SHARD, records).await;
+            deliver(&there, THERE, SHARD, records).await;
+        }
+        // The first region is lost, and what it had taken of these.
+        deliver(&there, THERE, SHARD, &records[60..120]).await;
+        begin(&world, 2, THERE, &records[120]);
+        deliver(&there, THERE, SHARD, &records[120..]).await;
+    });
+    let whole = self::world();
+    block_on(deliver_all(&super::workload::scorer(&whole), SHARD, &records, 20));
+    assert_eq!(state(&world, THERE, SHARD), state(&whole, HERE, SHARD));
+    let findings = |world: &SimWorld| -> Vec<_> { world.anomalies().into_iter().map(|found| found.anomaly).collect() };
+    assert_eq!(findings(&world), findings(&whole));
+    assert_eq!(checkpoint(&world, THERE).epoch, 2);
+}
+
+#[test]
+fn a_few_readings_that_went_astray_do_not_make_a_state_the_newer_one() {
+    let records = mixed(160, 71);
+    let world = world();
+    begin(&world, 1, HERE, &records[0]);
+    let (here, there) = (process(&world, HERE), process(&world, THERE));
+    block_on(async {
+        deliver(&here, HERE, SHARD, &records[..110]).await;
+        deliver(&there, THERE, SHARD, &records[110..120]).await;
+        begin(&world, 2, THERE, &records[120]);
+        deliver(&there, THERE, SHARD, &records[120..]).await;
+    });
+    let known = self::world();
+    let taken = [&records[..110], &records[120..]].concat();
+    block_on(deliver_all(&super::workload::scorer(&known), SHARD, &taken, 40));
+    assert_eq!(state(&world, THERE, SHARD), state(&known, HERE, SHARD));
+}
+
+#[test]
 fn more_findings_than_a_transaction_holds_go_in_chunks_that_a_newer_epoch_refuses() {
     let storm: Vec<Record> =
         (0..260).map(|index| message(index, &format!("oven-{index}"), index as i64, 95.0, 2.0)).collect();

@@ -92,12 +92,12 @@ impl Saved {
         }
     }
 
-    /// Adopts for the open parts of a shard. `lives` tells the hash key of a device.
+    /// Adopts for the open parts of a shard, except for the devices of which `own` has taken more. `lives` tells the hash key of a device.
     pub(super) fn adopt(
         &self,
         rest: &Rest,
         step: &Step,
-        open: Vec<(HashRange, Option<u64>)>,
+        (open, own): (Vec<(HashRange, Option<u64>)>, &Known),
         lives: impl Fn(&str, &str) -> Option<u128>,
         known: &mut Known,
         births: &mut Births,
@@ -105,14 +105,15 @@ impl Saved {
         let (Some(basis), peer) = (bases(rest, step).into_iter().next(), 1 - step.region) else { return };
         for Taken { shard, version, ranges } in plan(&rest.sites[peer].stream.shards(), &basis, open) {
             let Some(Some((theirs, born))) = self.0.get(&(peer, shard.to_owned(), version)) else { continue };
-            let here = |tenant: &str, device: &str| {
+            let wanted = |tenant: &str, device: &str| {
                 let key = lives(tenant, device);
                 ranges.iter().any(|range| key.is_some_and(|key| (range.first..=range.last).contains(&key)))
+                    && !own.is_ahead(tenant, device, theirs)
             };
-            let (mut theirs, mut born) = (theirs.clone(), born.clone());
-            theirs.retain(here);
-            known.absorb(theirs);
-            born.retain(here);
+            let (mut adopted, mut born) = (theirs.clone(), born.clone());
+            adopted.retain(wanted);
+            known.absorb(adopted);
+            born.retain(wanted);
             let mut nodes = BTreeSet::new();
             born.clone().retain(|tenant, device| nodes.insert((tenant.to_owned(), device.to_owned())));
             births.retain(|tenant, device| !nodes.contains(&(tenant.to_owned(), device.to_owned())));

@@ -54,6 +54,15 @@ impl Known {
         self.engine.retain(keep);
     }
 
+    /// Whether more has been taken of a device than elsewhere.
+    pub(super) fn is_ahead(&self, tenant: &str, device: &str, other: &Self) -> bool {
+        let Some((tenant, device)) = TenantName::new(tenant).ok().zip(DeviceName::new(device).ok()) else {
+            return false;
+        };
+        let (here, there) = (self.engine.device(tenant, device), other.engine.device(tenant, device));
+        here.zip(there).is_some_and(|(here, there)| here.is_ahead_of(there))
+    }
+
     /// Takes the devices that are not known yet, with what was told of them.
     pub(super) fn absorb(&mut self, other: Self) {
         let is_known = |(tenant, device): &(String, String)| {

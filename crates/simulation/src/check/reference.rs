@@ -152,15 +152,17 @@ impl<'r> Shards<'r> {
             let Some((ancestor, _)) = ancestor else { continue };
             known.absorb(self.inherited(region, &ancestor, range));
         }
+        let mut own = Known::default();
+        for Part { range, ancestor } in stale {
+            let Some((ancestor, _)) = ancestor else { continue };
+            own.absorb(self.inherited(region, &ancestor, range));
+        }
         let lives = |tenant: &str, device: &str| self.devices.get(&(tenant, device)).copied();
         if !open.is_empty() {
             adoption::check(self.rest, step, findings);
-            self.saved.adopt(self.rest, step, open, lives, &mut known, &mut self.births[region]);
+            self.saved.adopt(self.rest, step, (open, &own), lives, &mut known, &mut self.births[region]);
         }
-        for Part { range, ancestor } in stale {
-            let Some((ancestor, _)) = ancestor else { continue };
-            known.absorb(self.inherited(region, &ancestor, range));
-        }
+        known.absorb(own);
         known
     }
 }
