@@ -58,11 +58,15 @@ pub(crate) fn kill_all(variable: &str) -> Result<usize> {
     Ok(killed.len())
 }
 
-/// Whether a process has not ended yet. One whose end its parent has not noticed yet is a zombie, `Z` (proc(5), `/proc/pid/stat`).
+/// Whether a process has not ended yet, so that its parent would not hear of its end. One that has is a zombie, `Z`; its first thread is
+/// that before the others have ended (proc(5), `/proc/pid/stat` and `/proc/pid/task`).
 fn is_there(pid: Pid) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+    let of_process = |file: &str| format!("/proc/{}/{file}", pid.as_raw_nonzero());
+    let Ok(stat) = fs::read_to_string(of_process("stat")) else { return false };
     // The name before the state is in parentheses, and may hold any character.
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+    let is_zombie = stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['Z', 'X']));
+    let has_others = fs::read_dir(of_process("task")).is_ok_and(|threads| threads.count() > 1);
+    !is_zombie || has_others
 }
 
 /// Stops those, to be continued.

@@ -52,12 +52,12 @@ struct Heard {
 }
 
 impl Recorder {
-    /// Starts both; `None`, with a notice, where the run has not said with which interpreter.
+    /// Starts both, with a folder of that name in the run's record; `None`, with a notice, where the run has not said with which interpreter.
     ///
     /// # Errors
     /// The emulator cannot be started or does not answer.
     #[expect(clippy::print_stderr, reason = "a skipped test must say so")]
-    pub async fn start() -> Result<Option<Self>> {
+    pub async fn start(name: &str) -> Result<Option<Self>> {
         if World::python().is_none() || World::record().is_none() {
             eprintln!("SKIPPED: MILLRACE_TEST_PYTHON and MILLRACE_TEST_RECORD are not set; run `cargo xtask e2e`");
             return Ok(None);
@@ -65,7 +65,7 @@ impl Recorder {
         let proxy = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
         let [gateway] = free_addresses()?;
         let emulator = Emulator::start(Wanted {
-            name: "recorded".to_owned(),
+            name: name.to_owned(),
             gateway,
             functions_call: proxy.local_addr()?,
             broker: None,

@@ -323,7 +323,7 @@ fn used(recorder: &Recorder, world: &World, function: &str, since: usize) -> Res
 #[tokio::test]
 async fn each_role_grants_what_its_function_uses_and_nothing_else() -> Result<()> {
     let Some(like) = World::enforcing() else { return Ok(()) };
-    let Some(recorder) = Recorder::start().await? else { return Ok(()) };
+    let Some(recorder) = Recorder::start("roles").await? else { return Ok(()) };
     let world = recorder.world(&like);
     let pipeline = Stack::deploy(&world, Settings { shards: 1, batch_records: 100 }).await?;
     let environment = pipeline.output("ScorerName").trim_start_matches("millrace-").trim_end_matches("-kinesis-scorer");
@@ -510,7 +510,7 @@ async fn the_checkers_role_grants_in_both_regions_what_it_looks_at_and_nothing_e
     if like.cli.is_none() {
         return Ok(());
     }
-    let Some(recorder) = Recorder::start().await? else { return Ok(()) };
+    let Some(recorder) = Recorder::start("roles-pair").await? else { return Ok(()) };
     let world = recorder.world(&like);
     let environment = format!("r{}", std::process::id() % 1_000_000);
     a_pair_is_deployed(&world, &environment).await?;
