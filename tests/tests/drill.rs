@@ -242,7 +242,10 @@ fn timeline(text: &mut String, rows: &[BTreeMap<String, String>]) -> Result<()> 
     Ok(())
 }
 
+/// Leaves what was seen, and tells it where the test fails.
+#[expect(clippy::print_stderr, reason = "a test that fails shows what it has printed")]
 fn record(name: &str, text: &str) -> Result<()> {
+    eprintln!("{text}");
     let folder = World::record().context("MILLRACE_TEST_RECORD is not set")?;
     std::fs::write(folder.join(name), text).with_context(|| format!("cannot write {name}"))
 }
