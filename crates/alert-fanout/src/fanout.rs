@@ -19,6 +19,7 @@ use futures_util::TryStreamExt as _;
 use futures_util::stream::FuturesOrdered;
 use platform::model::{Change, Entry, Image};
 use platform::ports::{AlertWorld, Order, StoreError};
+use tokio::time::Instant;
 
 use crate::config::Config;
 use crate::delivery::Claimed;
@@ -131,12 +132,12 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
         now: Timestamp,
         remaining: &(dyn Fn() -> Duration + Sync),
     ) -> Result<Outcome, StoreError> {
-        let mut outcome = Outcome::default();
+        let (began, mut outcome) = (Instant::now(), Outcome::default());
         let heard = heard(changes);
         if heard.is_empty() || !self.is_ours(changes, now, remaining).await? {
             return Ok(outcome);
         }
-        self.confirmed.confirm(now);
+        self.confirmed.confirm(began, now);
         let mut claimed = Vec::new();
         for (tenant, devices) in heard {
             match self.follow(&tenant, &devices, now).await {

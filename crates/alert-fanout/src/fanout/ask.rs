@@ -45,6 +45,10 @@ const FRESH: Duration = Duration::from_mins(1);
 const ARRIVE_MAX: Duration = Duration::from_secs(5);
 /// Who has not looked for so long looks once more who has the say: the process may have stood still.
 pub(super) const STOOD_STILL: Duration = Duration::from_secs(2);
+/// How much later than its time an answer is given up on a busy machine. Whoever finds that more has passed has stood still.
+const GIVEN_UP_WITHIN: Duration = Duration::from_millis(500);
+/// How often a question is put again that the process stood still over.
+pub(super) const AGAIN_MAX: u32 = 3;
 /// Between two looks at what has not arrived.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
@@ -68,7 +72,7 @@ impl<W: LoadEntry + LoadEpoch + Sync> Peer<W> {
         if is_before(now, &self.alone_until) {
             return None;
         }
-        self.answer(who_has_say(&self.world, stream), now, remaining).await
+        self.answer(|| who_has_say(&self.world, stream), now, remaining).await
     }
 
     /// Waits until what the other region has told of these changes is known here: its witnesses, and the incidents that were written
@@ -88,10 +92,8 @@ impl<W: LoadEntry + LoadEpoch + Sync> Peer<W> {
         if unknown.is_empty() {
             return Ok(());
         }
-        let Some(untold) = self.answer(missing(&self.world, unknown.clone(), ACROSS_AT_ONCE), now, remaining).await
-        else {
-            return Ok(());
-        };
+        let asking = || missing(&self.world, unknown.clone(), ACROSS_AT_ONCE);
+        let Some(untold) = self.answer(asking, now, remaining).await else { return Ok(()) };
         let mut awaited: BTreeSet<EntryKey> = unknown.difference(&untold).cloned().collect();
         let told = awaited.len();
         while !awaited.is_empty() && Instant::now() < until {
@@ -117,9 +119,8 @@ impl<W: LoadEntry + LoadEpoch + Sync> Peer<W> {
         let until = Instant::now() + ARRIVE_MAX.min(remaining / 4);
         let mut under_way: BTreeMap<EntryKey, u64> = claimed.iter().flat_map(Claimed::written).collect();
         loop {
-            let Some(left) = self.answer(not_yet(&self.world, under_way, ACROSS_AT_ONCE), now, remaining).await else {
-                return;
-            };
+            let asking = || not_yet(&self.world, under_way.clone(), ACROSS_AT_ONCE);
+            let Some(left) = self.answer(asking, now, remaining).await else { return };
             if left.is_empty() {
                 return;
             }
@@ -137,24 +138,34 @@ impl<W: LoadEntry + LoadEpoch + Sync> Peer<W> {
         }
     }
 
-    async fn answer<T>(
-        &self,
-        asking: impl Future<Output = Result<T, StoreError>>,
-        now: Timestamp,
-        remaining: Duration,
-    ) -> Option<T> {
-        match timeout(ANSWER_MAX.min(remaining / 4), asking).await {
-            Ok(Ok(answer)) => return Some(answer),
-            // Nobody is gone: a permission or a name is wrong.
-            Ok(Err(error)) if error.kind == StoreErrorKind::Permanent => {
-                tracing::error!(error = &error as &dyn StdError, "the other region must not be asked");
+    /// An answer of the other region. Who stands still over a question, as a machine that is cut off may, finds an old answer in its
+    /// hands or its time over, and has learnt nothing either way: it asks again.
+    async fn answer<T, A>(&self, asking: impl Fn() -> A, now: Timestamp, remaining: Duration) -> Option<T>
+    where
+        A: Future<Output = Result<T, StoreError>>,
+    {
+        let bound = ANSWER_MAX.min(remaining / 4);
+        for _ in 0..AGAIN_MAX {
+            let began = Instant::now();
+            let answer = timeout(bound, asking()).await;
+            if began.elapsed() > bound + GIVEN_UP_WITHIN {
+                tracing::warn!("this process stood still over a question, which is put again");
+                continue;
             }
-            Ok(Err(error)) => {
-                tracing::warn!(error = &error as &dyn StdError, "the other region does not say what it knows");
+            match answer {
+                Ok(Ok(answer)) => return Some(answer),
+                // Nobody is gone: a permission or a name is wrong.
+                Ok(Err(error)) if error.kind == StoreErrorKind::Permanent => {
+                    tracing::error!(error = &error as &dyn StdError, "the other region must not be asked");
+                }
+                Ok(Err(error)) => {
+                    tracing::warn!(error = &error as &dyn StdError, "the other region does not say what it knows");
+                }
+                Err(_elapsed) => tracing::warn!("the other region does not say what it knows in time"),
             }
-            Err(_elapsed) => tracing::warn!("the other region does not say what it knows in time"),
+            leave(&self.alone_until, now);
+            return None;
         }
-        leave(&self.alone_until, now);
         None
     }
 }
@@ -167,14 +178,14 @@ fn leave(until: &AtomicI64, now: Timestamp) {
     until.store(now.millis().saturating_add(LEFT_ALONE.as_millis() as i64), Ordering::Relaxed);
 }
 
-/// When it was last looked who has the say.
+/// Since when who has the say, as it was last found, was looked at.
 #[derive(Debug, Default)]
 pub(super) struct Confirmed(Mutex<Option<(Instant, Timestamp)>>);
 
 impl Confirmed {
-    /// It has been looked at this moment, which is about `now`.
-    pub(super) fn confirm(&self, now: Timestamp) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), now));
+    /// It has been looked at, from `began` on, which was about `now`: what is found is as old as the question.
+    pub(super) fn confirm(&self, began: Instant, now: Timestamp) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((began, now));
     }
 
     /// The time it is by now, if that was too long ago.

@@ -5,9 +5,10 @@ use std::time::Duration;
 use anomaly_core::Timestamp;
 use platform::model::Change;
 use platform::ports::{AlertWorld, StoreError, StoreErrorKind};
+use tokio::time::Instant;
 
 use super::Fanout;
-use super::ask::is_fresh;
+use super::ask::{AGAIN_MAX, is_fresh};
 use super::listen::{found_elsewhere, hear, is_late};
 use crate::active::{self, Known};
 use crate::dispatch::Dispatch;
@@ -101,20 +102,24 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
     /// # Errors
     /// The store's, or a transient one that says that another region has the say.
     pub(super) async fn is_ours_yet(&self) -> Result<(), StoreError> {
-        let Some(now) = self.confirmed.outdated() else { return Ok(()) };
-        let known = self.known().await?;
-        let is_ours = match self.say_of(&known) {
-            Say::Ours => self.ask(&known, now, PATIENCE).await.unwrap_or(true),
-            say => say == Say::Alone,
-        };
-        if !is_ours {
-            let remedy = "this process stood still, and another region was given the say meanwhile";
-            return Err(StoreError {
-                kind: StoreErrorKind::Throttled,
-                ..StoreError::permanent("tell people", self.config.region.clone(), remedy)
-            });
+        // Once more where it stood still over that as well.
+        for _ in 0..AGAIN_MAX {
+            let Some(now) = self.confirmed.outdated() else { break };
+            let began = Instant::now();
+            let known = self.known().await?;
+            let is_ours = match self.say_of(&known) {
+                Say::Ours => self.ask(&known, now, PATIENCE).await.unwrap_or(true),
+                say => say == Say::Alone,
+            };
+            if !is_ours {
+                let remedy = "this process stood still, and another region was given the say meanwhile";
+                return Err(StoreError {
+                    kind: StoreErrorKind::Throttled,
+                    ..StoreError::permanent("tell people", self.config.region.clone(), remedy)
+                });
+            }
+            self.confirmed.confirm(began, now);
         }
-        self.confirmed.confirm(now);
         Ok(())
     }
 

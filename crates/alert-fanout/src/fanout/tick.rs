@@ -7,6 +7,7 @@ use anomaly_core::Timestamp;
 use anomaly_core::incident::Incident;
 use platform::model::{Entry, EntryChange};
 use platform::ports::{AlertWorld, AnomalyQuery, ChangeError, StoreError};
+use tokio::time::Instant;
 
 use super::commit::store_error;
 use super::listen::is_overdue;
@@ -36,7 +37,7 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
     /// # Errors
     /// The store's, when it cannot be told what is due; or the first of those that made something wait for the next tick.
     pub async fn tick(&self, now: Timestamp, remaining: &(dyn Fn() -> Duration + Sync)) -> Result<Done, StoreError> {
-        let mut done = Done::default();
+        let (began, mut done) = (Instant::now(), Done::default());
         let known = self.known().await?;
         if self.say_of(&known) == Say::Theirs {
             return Ok(done);
@@ -52,7 +53,7 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
                 _ => return Ok(done),
             }
         }
-        self.confirmed.confirm(now);
+        self.confirmed.confirm(began, now);
         let (mut claimed, mut failed) = (Vec::new(), None);
         for entry in due {
             match self.look_at(&entry, now, &mut done).await {

@@ -191,12 +191,16 @@ fn a_region_that_does_not_answer_holds_up_nothing_for_long_and_is_not_asked_all_
 
 #[test]
 fn who_stood_still_before_it_wrote_or_sent_looks_once_more_who_has_the_say() {
-    for (verb, fault, is_written) in
-        [("list entries", Fault::ParkBefore, false), ("change entries", Fault::ParkAfter, true)]
-    {
+    // The second entry that is read is who has the say, after the other region was asked.
+    let cases = [
+        ("load entry", 1, Fault::ParkAfter, false),
+        ("list entries", 0, Fault::ParkBefore, false),
+        ("change entries", 0, Fault::ParkAfter, true),
+    ];
+    for (verb, skipped, fault, is_written) in cases {
         block_on(async {
             let pair = pair().await;
-            pair.here.world().on_call(When::verb(verb), fault);
+            pair.here.world().on_call(When::nth(verb, skipped), fault);
             let standing_still = async {
                 sleep(Duration::from_secs(10)).await;
                 alert_fanout::active::switch(&pair.peer, "elsewhere", at(5)).await.unwrap();
@@ -211,6 +215,37 @@ fn who_stood_still_before_it_wrote_or_sent_looks_once_more_who_has_the_say() {
             // What comes again is the other region's.
             assert_eq!(take(&pair.here, &pair.found, at(20)).await.sent, 0);
         });
+    }
+}
+
+/// A machine that is frozen finds, when it goes on, an answer of before or the time for one over. Neither is of now.
+#[test]
+fn who_stood_still_over_a_question_puts_it_again_and_believes_neither_an_old_answer_nor_that_there_is_none() {
+    // Its first question is who has the say, the next ones whether the claim and its incident have arrived.
+    for (skipped, is_claimed) in [(0, false), (1, true), (2, true)] {
+        for (fault, is_answered) in [(Fault::ParkAfter, true), (Fault::ParkBefore, false)] {
+            block_on(async {
+                let pair = pair().await;
+                pair.peer.on_call(When::nth("load entry", skipped), fault);
+                let standing_still = async {
+                    sleep(Duration::from_millis(1)).await;
+                    alert_fanout::active::switch(&pair.peer, "elsewhere", at(5)).await.unwrap();
+                    if is_answered {
+                        pair.peer.release();
+                    }
+                    // All at once it is later.
+                    tokio::time::advance(Duration::from_secs(15)).await;
+                };
+                let (outcome, ()) = tokio::join!(pair.here.take(&pair.found, at(1), &in_time), standing_still);
+                let case = format!("question {skipped}, {fault:?}: {outcome:?}");
+                assert!(pair.heard[0].got().is_empty(), "{case}");
+                let is_there = pair.here.world().entries().iter().any(|entry| entry.key.sk.starts_with("I#"));
+                assert_eq!((is_there, outcome.unwrap().done.unsent), (is_claimed, u64::from(is_claimed)), "{case}");
+                // Nor does it think that nobody is there.
+                let more = store(pair.here.world(), &[finding("oven-2", 16, Severity::Warning)], &[]).await;
+                assert_eq!(take(&pair.here, &more, at(17)).await.sent, 0, "{case}");
+            });
+        }
     }
 }
 
