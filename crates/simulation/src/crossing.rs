@@ -140,7 +140,7 @@ impl Stage {
         let commits = self.store.commits().into_iter();
         let rest = Rest {
             plan: self.plan,
-            commits: commits.map(|commit| Committed { region: 0, commit, epoch: None }).collect(),
+            commits: commits.map(|commit| Committed { region: 0, commit, at_ms: 0, epoch: None }).collect(),
             sites: vec![Site { region: 0, store: self.store, stream: self.stream }],
             switches: Vec::new(),
             ledger: Ledger::default(),

@@ -23,7 +23,7 @@ use crate::telling::Told;
 const SWEPT_MS: i64 = 20 * 3_600_000;
 /// What is left of the time in which a message is tried when the last pause would go beyond it.
 const LAST_PAUSE_MS: i64 = 30 * 60_000;
-/// No trouble of a run lasts so long: a state that arrived so much earlier is known.
+/// No trouble of who tells people lasts so long: a state that was committed so much earlier is known.
 const TROUBLES_MS: i64 = 12 * 3_600_000;
 
 /// Incidents and deliveries as they are stored in the end.
@@ -139,15 +139,16 @@ impl Book {
     }
 
     /// An incident whose device is known not to be abnormal ends by that, and not because nothing was heard for a day: the
-    /// newest state is heard, whichever region's stream it came through.
+    /// newest state is heard, whichever region's stream it came through. It counts from its commit, which may be late by many hours:
+    /// troubles of the scorer add up.
     fn check_ends(&self, rest: &Rest, site: &Site, findings: &mut Findings) {
         let states: BTreeMap<_, _> =
             site.store.states().into_iter().map(|state| (state.partition_key(), state)).collect();
         for incident in &self.incidents {
             let Phase::Closed { at, by: ClosedBy::TimedOut } = &incident.phase else { continue };
             let Some(state) = states.get(&format!("{}#{}", incident.tenant, incident.device)) else { continue };
-            let arrived_seconds = state.expires_at - i64::from(rest.plan.config.ttl_days) * 86_400;
-            let long_known = at.millis() - arrived_seconds * 1_000 > TROUBLES_MS;
+            let committed = rest.commits.iter().find(|committed| committed.commit.states.contains(state));
+            let long_known = committed.is_some_and(|committed| at.millis() - committed.at_ms > TROUBLES_MS);
             findings.demand(!long_known || state.status == DeviceStatus::Abnormal, "heard", || {
                 format!("{} of {} heard {:?} last, and not {state:?}", incident.id, incident.device, incident.status)
             });

@@ -71,6 +71,8 @@ pub struct Committed {
     pub region: usize,
     /// What it changed.
     pub commit: Commit,
+    /// When, in milliseconds since 1970; 0 where no time passes.
+    pub at_ms: i64,
     /// The stream's epoch in that region then.
     pub epoch: Option<Epoch>,
 }

@@ -17,6 +17,7 @@ impl Run {
             self.commits.extend(new.into_iter().map(|commit| Committed {
                 region: index,
                 commit,
+                at_ms: self.now_ms,
                 epoch: epoch.clone(),
             }));
         }
