@@ -47,8 +47,8 @@ const ARRIVE_MAX: Duration = Duration::from_secs(5);
 pub(super) const STOOD_STILL: Duration = Duration::from_secs(2);
 /// How much later than its time an answer is given up on a busy machine. Whoever finds that more has passed has stood still.
 const GIVEN_UP_WITHIN: Duration = Duration::from_millis(500);
-/// How often a question is put again that the process stood still over.
-pub(super) const AGAIN_MAX: u32 = 3;
+/// How often a question is put, at the most, where the process stands still over it each time.
+pub(super) const TRIES_MAX: u32 = 3;
 /// Between two looks at what has not arrived.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
@@ -145,11 +145,11 @@ impl<W: LoadEntry + LoadEpoch + Sync> Peer<W> {
         A: Future<Output = Result<T, StoreError>>,
     {
         let bound = ANSWER_MAX.min(remaining / 4);
-        for _ in 0..AGAIN_MAX {
+        for _ in 0..TRIES_MAX {
             let began = Instant::now();
             let answer = timeout(bound, asking()).await;
             if began.elapsed() > bound + GIVEN_UP_WITHIN {
-                tracing::warn!("this process stood still over a question, which is put again");
+                tracing::warn!("this process stood still over a question to the other region");
                 continue;
             }
             match answer {
@@ -178,12 +178,12 @@ fn leave(until: &AtomicI64, now: Timestamp) {
     until.store(now.millis().saturating_add(LEFT_ALONE.as_millis() as i64), Ordering::Relaxed);
 }
 
-/// Since when who has the say, as it was last found, was looked at.
+/// When it was last asked who has the say. What was found is as old as the question.
 #[derive(Debug, Default)]
 pub(super) struct Confirmed(Mutex<Option<(Instant, Timestamp)>>);
 
 impl Confirmed {
-    /// It has been looked at, from `began` on, which was about `now`: what is found is as old as the question.
+    /// It was asked when `began` was, about `now`, and people may be told.
     pub(super) fn confirm(&self, began: Instant, now: Timestamp) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((began, now));
     }

@@ -8,7 +8,7 @@ use platform::ports::{AlertWorld, StoreError, StoreErrorKind};
 use tokio::time::Instant;
 
 use super::Fanout;
-use super::ask::{AGAIN_MAX, is_fresh};
+use super::ask::{TRIES_MAX, is_fresh};
 use super::listen::{found_elsewhere, hear, is_late};
 use crate::active::{self, Known};
 use crate::dispatch::Dispatch;
@@ -103,7 +103,7 @@ impl<W: AlertWorld, D: Dispatch> Fanout<W, D> {
     /// The store's, or a transient one that says that another region has the say.
     pub(super) async fn is_ours_yet(&self) -> Result<(), StoreError> {
         // Once more where it stood still over that as well.
-        for _ in 0..AGAIN_MAX {
+        for _ in 0..TRIES_MAX {
             let Some(now) = self.confirmed.outdated() else { break };
             let began = Instant::now();
             let known = self.known().await?;
